@@ -1,0 +1,113 @@
+"The program as a person meets it: typed in a terminal, interrupted, without a network, on a full disk"
+import json
+import os
+import re
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+from urllib.request import urlopen
+
+import pytest
+
+CHATGOT = Path(sys.executable).with_name('chatgot')
+SMALL = ('--corpus python data.seq_len=32 model.n_layer=1 model.n_embd=32 model.n_head=2 train.batch_size=8 train.device=cpu '
+         'train.log_every=5 train.eval_every=50 train.sample_every=100000 train.save_every=20 sample.tokens=20').split()
+
+
+def start(cwd, *args, **env):
+    return subprocess.Popen([CHATGOT, *args], cwd=cwd, text=True, stdout=subprocess.PIPE, stderr=subprocess.PIPE, env=os.environ | env)
+
+
+def ended(process, code):
+    "Wait for a program to end as it should; what it printed"
+    out, err = process.communicate(timeout=120)
+    assert process.returncode == code, out + err
+    assert 'Traceback' not in err, err
+    return out if code in (0, 130) else err
+
+
+def chatgot(cwd, *args, code=0, **env): return ended(start(cwd, *args, **env), code)
+
+
+def wait_for(condition, process, seconds=90):
+    end = time.time() + seconds
+    while not condition():
+        assert process.poll() is None, process.communicate()
+        assert time.time() < end, 'waited too long'
+        time.sleep(.05)
+
+
+def losses(run): return {r['step']: r['train_loss'] for r in map(json.loads, (run/'metrics.jsonl').read_text().splitlines())}
+
+
+@pytest.fixture
+def small_disk(tmp_path):
+    "A real file system of 4 MB"
+    disk = tmp_path/'disk'
+    disk.mkdir()
+    if subprocess.run(['mount', '-t', 'tmpfs', '-o', 'size=4m', 'tmpfs', disk], capture_output=True).returncode:
+        pytest.skip('a small file system can only be mounted by root')
+    yield disk
+    subprocess.run(['umount', '-l', disk], check=True)
+
+
+def test_interrupt_saves_and_resume_goes_on_exactly(tmp_path):
+    p = start(tmp_path, 'train', *SMALL, '--name', 'cut', 'train.steps=600')
+    wait_for(lambda: (tmp_path/'runs/cut/checkpoints/latest').exists(), p)
+    p.send_signal(signal.SIGINT)
+    out = ended(p, 130)
+    stopped = max(losses(tmp_path/'runs/cut'))
+    assert f'saved at step {stopped}' in out and 'chatgot resume cut' in out
+    assert stopped < 600
+    assert 'chatgot generate cut' in chatgot(tmp_path, 'resume', 'cut')
+    chatgot(tmp_path, 'train', *SMALL, '--name', 'whole', 'train.steps=600')
+    cut, whole = losses(tmp_path/'runs/cut'), losses(tmp_path/'runs/whole')
+    assert max(cut) == 600 and {k: cut[k] for k in whole} == whole
+
+
+def test_no_network_for_a_builtin_text(tmp_path):
+    nowhere = {k: 'http://127.0.0.1:9' for k in ('http_proxy', 'https_proxy', 'HTTP_PROXY', 'HTTPS_PROXY')}
+    for name in ('shakespeare', 'tinyshakespeare'):
+        err = chatgot(tmp_path, 'train', '--corpus', name, code=2, CHATGOT_CACHE=str(tmp_path/'cache'), PIP_NO_INDEX='1',
+                      PIP_CONFIG_FILE=os.devnull, PIP_FIND_LINKS='', **nowhere)
+        assert name in err and len(err.strip().splitlines()) <= 3, err
+    assert not (tmp_path/'runs').exists()
+    assert not [f for f in (tmp_path/'cache').rglob('*') if f.is_file()]
+
+
+def test_no_room_to_begin(tmp_path, small_disk):
+    err = chatgot(tmp_path, 'train', *SMALL, '--out', small_disk, 'model.n_embd=256', code=2)
+    assert 'no room' in err and list(small_disk.iterdir()) == []
+
+
+def test_disk_fills_up_while_training(tmp_path, small_disk):
+    p = start(tmp_path, 'train', *SMALL, '--out', small_disk, '--name', 'full', 'train.steps=100000')
+    checkpoints = small_disk/'full'/'checkpoints'
+    wait_for(lambda: (checkpoints/'latest').exists(), p)
+    with open(small_disk/'rubbish', 'wb', buffering=0) as f:
+        try:
+            while f.write(bytes(1024)): pass
+        except OSError: pass
+    err = ended(p, 2)
+    assert 'No space left' in err and 'room' in err
+    assert not list(checkpoints.glob('.*'))
+    (small_disk/'rubbish').unlink()
+    assert chatgot(tmp_path, 'generate', small_disk/'full', '--prompt', 'The ').startswith('The ')
+
+
+def test_lab_serves_the_quick_start(tmp_path):
+    pytest.importorskip('jupyterlab')
+    log = tmp_path/'log'
+    with open(log, 'w') as f:
+        p = subprocess.Popen([CHATGOT, 'lab', '--no-browser', '--allow-root', '--ip=127.0.0.1', '--port=0', '--IdentityProvider.token=secret'],
+                             cwd=tmp_path, stdout=f, stderr=f)
+    try:
+        wait_for(lambda: re.search('(http://.*)/lab', log.read_text()), p)
+        url = re.search('(http://.*)/lab', log.read_text())[1]
+        with urlopen(f'{url}/api/contents/quickstart.ipynb?token=secret') as r: assert 'gpt_learner' in str(json.load(r)['content'])
+        with urlopen(f'{url}/lab/tree/quickstart.ipynb?token=secret') as r: assert 'JupyterLab' in r.read().decode()
+    finally:
+        p.terminate()
+        p.communicate(timeout=30)
