@@ -4,11 +4,13 @@
 
 # %% auto #0
 __all__ = ['GPTConfig', 'rope_table', 'rotate', 'KVCache', 'RMSNorm', 'Where', 'Attention', 'MLP', 'norm', 'Block', 'GPT',
-           'n_params', 'train_flops']
+           'n_params', 'train_flops', 'peak_flops']
 
-# %% ../../nbs/model/20_gpt.ipynb #3f7e0b55
+# %% ../../nbs/model/20_gpt.ipynb #14b8625b
 import math
+import time
 from dataclasses import dataclass
+from functools import lru_cache
 
 import torch
 import torch.nn.functional as F
@@ -16,7 +18,7 @@ from torch import Tensor, nn
 
 from ..config import ChatGoTError, ModelSettings
 
-# %% ../../nbs/model/20_gpt.ipynb #fb138c73
+# %% ../../nbs/model/20_gpt.ipynb #e8ebba84
 @dataclass(frozen=True)
 class GPTConfig:
     "The shape of a GPT"
@@ -45,7 +47,7 @@ class GPTConfig:
         "F: GPT-2 has 4 D; SwiGLU has three matrices, so 8/3 D (in steps of 32) costs the same (Shazeer 2020)"
         return 4*self.n_embd if self.family == 'gpt2' else 32*math.ceil(self.n_embd*8/3/32)
 
-# %% ../../nbs/model/20_gpt.ipynb #4429e7d0
+# %% ../../nbs/model/20_gpt.ipynb #5fc34607
 def rope_table(
     n_pos: int,  # positions
     head_dim: int,  # E
@@ -64,7 +66,7 @@ def rotate(
     a, b = x_BHTE.chunk(2, -1)
     return x_BHTE*rope[0] + torch.cat((-b, a), -1)*rope[1]
 
-# %% ../../nbs/model/20_gpt.ipynb #f0bd4563
+# %% ../../nbs/model/20_gpt.ipynb #c88de2ad
 class KVCache:
     "Keys and values of the tokens so far, for each layer: two tensors of L B K T E"
     def __init__(self, cfg: GPTConfig, batch: int, device=None, dtype=None):
@@ -78,13 +80,13 @@ class KVCache:
             mine[row, :, pos_BT] = new.transpose(1, 2).to(mine.dtype)
         return self.k[layer, :, :, :width], self.v[layer, :, :, :width]
 
-# %% ../../nbs/model/20_gpt.ipynb #fbafbdf3
+# %% ../../nbs/model/20_gpt.ipynb #6defb6f3
 class RMSNorm(nn.RMSNorm):
     "Divide by the root mean square, then scale (Zhang & Sennrich 2019); in x's own precision, also under autocast"
     def __init__(self, width: int): super().__init__(width, eps=1e-6)
     def forward(self, x): return F.rms_norm(x, self.normalized_shape, self.weight.to(x.dtype), self.eps)
 
-# %% ../../nbs/model/20_gpt.ipynb #58a8bc9d
+# %% ../../nbs/model/20_gpt.ipynb #a1ccf63f
 @dataclass
 class Where:
     "Which positions a forward pass is about"
@@ -113,7 +115,7 @@ class Attention(nn.Module):
             dropout_p=self.cfg.dropout if self.training else 0., enable_gqa=self.cfg.kv_heads != self.cfg.n_head)
         return self.out(y_BHTE.transpose(1, 2).reshape(B, T, -1))
 
-# %% ../../nbs/model/20_gpt.ipynb #2dd3d824
+# %% ../../nbs/model/20_gpt.ipynb #47064f01
 class MLP(nn.Module):
     "The feed-forward part of a block"
     def __init__(self, cfg: GPTConfig):
@@ -128,7 +130,7 @@ class MLP(nn.Module):
         gate_BTF, up_BTF = h_BTF.chunk(2, -1)
         return self.out(F.silu(gate_BTF)*up_BTF)
 
-# %% ../../nbs/model/20_gpt.ipynb #37ffb5aa
+# %% ../../nbs/model/20_gpt.ipynb #37f3bad9
 def norm(cfg: GPTConfig) -> nn.Module:
     "The family's normalisation over D"
     return nn.LayerNorm(cfg.n_embd, eps=1e-5) if cfg.family == 'gpt2' else RMSNorm(cfg.n_embd)
@@ -144,7 +146,7 @@ class Block(nn.Module):
         x_BTD = x_BTD + self.drop(self.attn(self.norm1(x_BTD), at))
         return x_BTD + self.drop(self.mlp(self.norm2(x_BTD)))
 
-# %% ../../nbs/model/20_gpt.ipynb #8c62393e
+# %% ../../nbs/model/20_gpt.ipynb #ce62ee25
 class GPT(nn.Module):
     "A decoder-only transformer: tokens in, logits of the next token out"
     def __init__(self, cfg: GPTConfig):
@@ -193,7 +195,7 @@ class GPT(nn.Module):
         w = self.head.weight
         return KVCache(self.cfg, batch, w.device, w.dtype)
 
-# %% ../../nbs/model/20_gpt.ipynb #0b3b3d80
+# %% ../../nbs/model/20_gpt.ipynb #3dc13baf
 def n_params(
     model: GPT,
 ) -> int:  # tied weights counted once
@@ -207,3 +209,21 @@ def train_flops(
     c = model.cfg
     matrices = sum(m.weight.numel() for m in model.modules() if isinstance(m, nn.Linear))
     return 6*matrices + 12*c.n_layer*c.seq_len*c.n_embd
+
+# %% ../../nbs/model/20_gpt.ipynb #df0ffc7b
+@lru_cache
+def peak_flops(
+    device: torch.device,
+    precision: torch.dtype = torch.float32,
+    seconds: float = 0.2,  # how long to measure
+) -> float:  # FLOP/s
+    "What the device reaches multiplying two large square matrices; measured once"
+    n = 8192 if device.type == 'cuda' else 1024
+    own = torch.Generator(device).manual_seed(0)  # the global one is the training's
+    a_NN = torch.randn(n, n, device=device, dtype=precision, generator=own)
+    times, begun = [], time.perf_counter()
+    while time.perf_counter() - begun < seconds:
+        t = time.perf_counter()
+        (a_NN @ a_NN)[0, 0].item()
+        times.append(time.perf_counter() - t)
+    return 2*n**3/min(times)

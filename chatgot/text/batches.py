@@ -6,7 +6,7 @@
 __all__ = ['ResidentTokens', 'token_file', 'MappedTokens', 'n_windows', 'epoch_order', 'Batches', 'TrainBatches', 'ValidBatches',
            'TextDataLoaders']
 
-# %% ../../nbs/text/14_batches.ipynb #cc96eb00
+# %% ../../nbs/text/14_batches.ipynb #31307205
 import os
 import tempfile
 from pathlib import Path
@@ -25,12 +25,12 @@ from ..config import ChatGoTError, cache_dir, pick_device
 from .corpus import Corpus
 from .tokenizer import Tokenizer, token_dtype
 
-# %% ../../nbs/text/14_batches.ipynb #098941da
+# %% ../../nbs/text/14_batches.ipynb #b38e7c36
 def _pick(ids: np.ndarray, start_B: np.ndarray, seq_len: int) -> tuple[Tensor, Tensor]:
     window_BT = sliding_window_view(ids, seq_len + 1)[start_B]
     return tuple(torch.from_numpy(part.astype(np.int64)) for part in (window_BT[:, :-1], window_BT[:, 1:]))
 
-# %% ../../nbs/text/14_batches.ipynb #b1408aeb
+# %% ../../nbs/text/14_batches.ipynb #d0c82e2a
 class ResidentTokens:
     "A text's ids in the memory of the device"
     def __init__(self,
@@ -57,7 +57,7 @@ class ResidentTokens:
         unsigned = (1 << 8 * self.ids.itemsize) - 1
         return tuple(self.bits[index_BT + shift].long() & unsigned for shift in (0, 1))
 
-# %% ../../nbs/text/14_batches.ipynb #3f80fa10
+# %% ../../nbs/text/14_batches.ipynb #724f0f49
 def _encoded(corpus: Corpus, tok: Tokenizer) -> Iterator[np.ndarray]:
     "The ids of each piece of a corpus; an error says in which document"
     for doc in corpus.documents:
@@ -69,7 +69,7 @@ def _encoded(corpus: Corpus, tok: Tokenizer) -> Iterator[np.ndarray]:
                 raise ChatGoTError(f'{where}: {e}') from None
             at += len(piece)
 
-# %% ../../nbs/text/14_batches.ipynb #51fa6395
+# %% ../../nbs/text/14_batches.ipynb #e63191bd
 def token_file(
     corpus: Corpus,
     tok: Tokenizer,
@@ -92,7 +92,7 @@ def token_file(
                            'another folder: folder=… in Python, CHATGOT_CACHE in the environment.') from None
     return path
 
-# %% ../../nbs/text/14_batches.ipynb #d60825da
+# %% ../../nbs/text/14_batches.ipynb #4a923079
 class MappedTokens:
     "A text's ids in a file, read window by window"
     def __init__(self,
@@ -111,7 +111,7 @@ class MappedTokens:
         ids = np.memmap(self.path, self.dtype, 'r')
         return tuple(t.to(self.device) for t in _pick(ids, start_B, seq_len))
 
-# %% ../../nbs/text/14_batches.ipynb #d270e876
+# %% ../../nbs/text/14_batches.ipynb #d1bcf7fd
 def n_windows(n: int, seq_len: int) -> int:
     "Windows of `seq_len` in one epoch of `n` tokens, whatever its phase"
     return max(1, n // seq_len - 1)
@@ -127,7 +127,7 @@ def epoch_order(
     rng = np.random.RandomState([seed, epoch])
     return rng.randint(min(seq_len, n - w * seq_len)), rng.permutation(np.arange(w, dtype=np.uint32))
 
-# %% ../../nbs/text/14_batches.ipynb #53cec846
+# %% ../../nbs/text/14_batches.ipynb #dc607aed
 class Batches:
     "Windows of `seq_len` tokens, `bs` at a time"
     n_inp = 1  # fastai: one tensor goes into the model, the other is the target
@@ -147,7 +147,7 @@ class Batches:
     def device(self) -> torch.device: return self.tokens.device
     def to(self, device): self.tokens.to(device)
 
-# %% ../../nbs/text/14_batches.ipynb #9a933c73
+# %% ../../nbs/text/14_batches.ipynb #384f62ea
 class TrainBatches(Batches):
     "Shuffled windows; batch `i` of a seed is always the same batch"
     split = 'training'
@@ -172,7 +172,7 @@ class TrainBatches(Batches):
         "Batch number `i`: x_BT and y_BT, the successor of each token"
         return self.tokens.windows(self.starts(i), self.seq_len)
 
-# %% ../../nbs/text/14_batches.ipynb #cadd8e8c
+# %% ../../nbs/text/14_batches.ipynb #e167a3e2
 @patch
 def serve(self: TrainBatches,
     start: int,  # number of the next batch
@@ -191,7 +191,7 @@ def __iter__(self: TrainBatches) -> Iterator[tuple[Tensor, Tensor]]:
         self.next_batch += 1
         yield self.batch(self.next_batch - 1)
 
-# %% ../../nbs/text/14_batches.ipynb #6ff4e3a8
+# %% ../../nbs/text/14_batches.ipynb #6036c2dd
 class ValidBatches(Batches):
     "Every window of the text, once, in order"
     split = 'validation'
@@ -217,12 +217,12 @@ class ValidBatches(Batches):
             y_BT[-1, -over:] = -100
         return x_BT, y_BT
 
-# %% ../../nbs/text/14_batches.ipynb #f808e5a2
+# %% ../../nbs/text/14_batches.ipynb #f36666a9
 class TextDataLoaders(DataLoaders):
     "Training and validation batches of a text"
-    def __init__(self, train: TrainBatches, valid: ValidBatches, tok: Tokenizer):
+    def __init__(self, train: TrainBatches, valid: ValidBatches, tok: Tokenizer, settings: dict):
         super().__init__(train, valid, device=train.device)
-        self.tok = tok
+        self.tok, self.settings = tok, settings  # those of section `data` that made them
 
     @classmethod
     def from_corpus(cls,
@@ -246,14 +246,15 @@ class TextDataLoaders(DataLoaders):
             return ResidentTokens(np.concatenate([np.empty(0, dtype), *_encoded(part, tok)]), device)
 
         train, valid = map(tokens, corpus.split(val_fraction, by=split, seed=seed))
-        return cls(TrainBatches(train, seq_len, bs, seed), ValidBatches(valid, seq_len, bs), tok)
+        settings = dict(corpus=corpus.source or corpus.name, seq_len=seq_len, val_fraction=val_fraction, split=split)
+        return cls(TrainBatches(train, seq_len, bs, seed), ValidBatches(valid, seq_len, bs), tok, settings)
 
     def __repr__(self):
         train, valid = len(self.train.tokens), len(self.valid.tokens)
         return (f'{train:,} tokens to learn from, {valid:,} to validate on; '
                 f'batches of {self.bs} x {self.seq_len} on {self.device}')
 
-# %% ../../nbs/text/14_batches.ipynb #a3bd4cea
+# %% ../../nbs/text/14_batches.ipynb #d1fd22be
 @patch
 def one_batch(self: TrainBatches) -> tuple[Tensor, Tensor]: return self.batch(self.next_batch)
 

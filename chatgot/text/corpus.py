@@ -5,7 +5,7 @@
 # %% auto #0
 __all__ = ['BUILTIN', 'Document', 'Corpus', 'Builtin']
 
-# %% ../../nbs/text/11_corpus.ipynb #0f1d786a
+# %% ../../nbs/text/11_corpus.ipynb #c66f0cb3
 import codecs
 import glob
 import hashlib
@@ -23,7 +23,7 @@ from fastcore.basics import patch
 from ..config import ChatGoTError, nearest
 from .sources import PIECE, clean_pieces, decode_file, fetch_url, guess_encoding, plays_folder
 
-# %% ../../nbs/text/11_corpus.ipynb #acc9542e
+# %% ../../nbs/text/11_corpus.ipynb #f3b64dbb
 @dataclass
 class Document:
     "One text: a string, or a file that is read when it is needed"
@@ -40,7 +40,7 @@ class Document:
     def _n(self) -> int:
         return sum(map(len, self.pieces())) if self.stop is None else self.stop - self.start
 
-# %% ../../nbs/text/11_corpus.ipynb #9b5db1ad
+# %% ../../nbs/text/11_corpus.ipynb #af1a57a8
 @patch
 def pieces(
     self: Document,
@@ -56,7 +56,7 @@ def pieces(
         if part: yield part
         if self.stop is not None and pos >= self.stop: return
 
-# %% ../../nbs/text/11_corpus.ipynb #0138251f
+# %% ../../nbs/text/11_corpus.ipynb #7aacda9b
 @patch
 def cut(
     self: Document,
@@ -66,7 +66,7 @@ def cut(
     middle = self.start + at
     return replace(self, stop=middle), replace(self, start=middle, stop=self.start + len(self))
 
-# %% ../../nbs/text/11_corpus.ipynb #a7c69474
+# %% ../../nbs/text/11_corpus.ipynb #5439bddd
 class Corpus:
     "Documents in a row, read as one text"
     def __init__(
@@ -76,6 +76,7 @@ class Corpus:
         skipped: Iterable[tuple[str, str]] = (),  # (file, why) of what was left out
     ):
         self.name, self.documents, self.skipped = name, list(documents), list(skipped)
+        self.source: str | None = None  # what `Corpus.load` was given
         if next(self.pieces(), None) is None:
             raise ChatGoTError(f"The text '{name}' is empty: there is nothing to learn from.")
 
@@ -91,7 +92,7 @@ class Corpus:
         n = len(self.documents)
         return f'Corpus({self.name!r}, {len(self):,} characters, {n} document{"s"[:n > 1]})'
 
-# %% ../../nbs/text/11_corpus.ipynb #d827bf1c
+# %% ../../nbs/text/11_corpus.ipynb #0ff2b57c
 @patch
 def pieces(
     self: Corpus,
@@ -103,7 +104,7 @@ def pieces(
 @patch(as_prop=True)
 def text(self: Corpus) -> str: return ''.join(self.pieces())
 
-# %% ../../nbs/text/11_corpus.ipynb #f388808c
+# %% ../../nbs/text/11_corpus.ipynb #fc858793
 @patch(cls_method=True)
 def from_text(
     cls: Corpus,
@@ -113,7 +114,7 @@ def from_text(
     "A corpus of one document"
     return cls(name, [Document(name, text)])
 
-# %% ../../nbs/text/11_corpus.ipynb #f0571edb
+# %% ../../nbs/text/11_corpus.ipynb #1311069d
 def _why_not(path: Path, encoding: str) -> str | None:
     "Why a file can't be a document, if it can't"
     try:
@@ -125,7 +126,7 @@ def _why_not(path: Path, encoding: str) -> str | None:
         likely = guess_encoding(head)
         return f"looks like {likely}: give encoding='{likely}'" if likely else 'binary'
 
-# %% ../../nbs/text/11_corpus.ipynb #0022fb78
+# %% ../../nbs/text/11_corpus.ipynb #13c23107
 def _documents(paths: Iterable[Path], names: Iterable[str], encoding: str) -> tuple[list[Document], list]:
     "Documents of those files that hold text, and (name, why) of those that don't"
     docs, skipped = [], []
@@ -135,7 +136,7 @@ def _documents(paths: Iterable[Path], names: Iterable[str], encoding: str) -> tu
     if docs: docs[-1].end = ''
     return docs, skipped
 
-# %% ../../nbs/text/11_corpus.ipynb #0bbf8815
+# %% ../../nbs/text/11_corpus.ipynb #c26e2714
 def _walk(folder: Path) -> tuple[list[Path], list]:
     "Files below a folder in sorted order, and (name, why) of what is hidden or can't be listed"
     found, skipped = [], []
@@ -146,7 +147,7 @@ def _walk(folder: Path) -> tuple[list[Path], list]:
         found += [Path(root)/f for f in files if f not in hidden]
     return sorted(found, key=lambda p: p.relative_to(folder).parts), skipped
 
-# %% ../../nbs/text/11_corpus.ipynb #fed55e0d
+# %% ../../nbs/text/11_corpus.ipynb #6d150e2b
 def _matches(source: str) -> tuple[list[Path], list[str], list]:
     "The files a path or pattern stands for, their names, and (name, why) of what is hidden"
     path = Path(source).expanduser()
@@ -158,7 +159,7 @@ def _matches(source: str) -> tuple[list[Path], list[str], list]:
     if not paths: raise ChatGoTError(f"No file matches '{source}'.")
     return paths, [p.as_posix() for p in paths], []
 
-# %% ../../nbs/text/11_corpus.ipynb #d2215564
+# %% ../../nbs/text/11_corpus.ipynb #23532cc6
 def _from_paths(source: str, encoding: str) -> Corpus:
     "A corpus from a file, a folder or a pattern"
     path = Path(source).expanduser()
@@ -169,7 +170,7 @@ def _from_paths(source: str, encoding: str) -> Corpus:
         raise ChatGoTError(f"There is no text in '{source}' ({left or 'there are no files in it'}).")
     return Corpus(path.stem if len(docs) == 1 else path.name or 'text', docs, hidden + skipped)
 
-# %% ../../nbs/text/11_corpus.ipynb #482ee25f
+# %% ../../nbs/text/11_corpus.ipynb #77acbbcb
 def _shakespeare() -> Corpus:
     plays = _from_paths(str(plays_folder()), 'utf-8').documents
     return Corpus('shakespeare', [replace(d, name=d.name.removesuffix('.txt')) for d in plays])
@@ -183,7 +184,7 @@ def _python_manual() -> Corpus:
     from pydoc_data.topics import topics
     return Corpus('python', [Document(n, topics[n].strip() + '\n', end='\n') for n in sorted(topics)])
 
-# %% ../../nbs/text/11_corpus.ipynb #8ceb8843
+# %% ../../nbs/text/11_corpus.ipynb #4a58d060
 class Builtin(NamedTuple):
     "A text with a name"
     load: Callable[[], Corpus]
@@ -197,14 +198,14 @@ BUILTIN = {
                                'public domain'),
     'python': Builtin(_python_manual, "the language manual inside Python itself (0.5 MB)", 'PSF-2.0')}
 
-# %% ../../nbs/text/11_corpus.ipynb #d6d1fd61
+# %% ../../nbs/text/11_corpus.ipynb #ad7c1c54
 def _from_url(url: str, encoding: str) -> Corpus:
     path = fetch_url(url)
     docs, skipped = _documents([path], [url], encoding)
     if not docs: raise ChatGoTError(f'There is no text at {url} (kept as {path}: {skipped[0][1]}).')
     return Corpus(path.stem[13:], docs)
 
-# %% ../../nbs/text/11_corpus.ipynb #a44bf55b
+# %% ../../nbs/text/11_corpus.ipynb #f532f6a2
 @patch(cls_method=True)
 def load(
     cls: Corpus,
@@ -216,13 +217,14 @@ def load(
     try: 'a'.encode(encoding)
     except LookupError:
         raise ChatGoTError(f"There is no encoding '{encoding}'. Common: utf-8, utf-16, cp1252.") from None
-    if source in BUILTIN: return BUILTIN[source].load()
-    if re.match(r'[a-z][a-z+.-]+://', source, re.I): return _from_url(source, encoding)
-    if not (os.path.lexists(Path(source).expanduser()) or glob.has_magic(source)):
-        raise ChatGoTError(f"There is no text, file or folder called '{source}'. {nearest(source, BUILTIN)}")
-    return _from_paths(source, encoding)
+    if source in BUILTIN: corpus = BUILTIN[source].load()
+    elif re.match(r'[a-z][a-z+.-]+://', source, re.I): corpus = _from_url(source, encoding)
+    elif os.path.lexists(Path(source).expanduser()) or glob.has_magic(source): corpus = _from_paths(source, encoding)
+    else: raise ChatGoTError(f"There is no text, file or folder called '{source}'. {nearest(source, BUILTIN)}")
+    corpus.source = source
+    return corpus
 
-# %% ../../nbs/text/11_corpus.ipynb #4b7b1df9
+# %% ../../nbs/text/11_corpus.ipynb #943a284d
 @patch
 def split(
     self: Corpus,
@@ -241,7 +243,7 @@ def split(
                            f'to keep {val_fraction:.0%} for validation.')
     return Corpus(f'{self.name} (train)', train), Corpus(f'{self.name} (valid)', valid)
 
-# %% ../../nbs/text/11_corpus.ipynb #5c2ceedd
+# %% ../../nbs/text/11_corpus.ipynb #ecd220f9
 @patch
 def _cut(self: Corpus, val_fraction: float) -> tuple[list[Document], list[Document]]:
     "The first `int(n * (1 - val_fraction))` characters, and the rest"
@@ -254,7 +256,7 @@ def _cut(self: Corpus, val_fraction: float) -> tuple[list[Document], list[Docume
         left -= n
     return train, valid
 
-# %% ../../nbs/text/11_corpus.ipynb #2b14fe09
+# %% ../../nbs/text/11_corpus.ipynb #8955f62f
 @patch
 def _draw(self: Corpus, val_fraction: float, seed: int) -> tuple[list[Document], list[Document]]:
     "Documents in their order, those drawn for validation apart"
