@@ -6,7 +6,7 @@
 __all__ = ['keep_top_k', 'keep_top_p', 'keep_min_p', 'penalize', 'filter_logits', 'draw', 'random_numbers', 'Windows', 'cut',
            'Piece', 'Row', 'sample_settings', 'stream', 'Sample', 'generate']
 
-# %% ../../nbs/model/21_sampling.ipynb #474bf780
+# %% ../../nbs/model/21_sampling.ipynb #183b8e8a
 import random
 import secrets
 from dataclasses import dataclass, field
@@ -19,7 +19,7 @@ from ..config import ChatGoTError, SampleSettings, check
 from .gpt import GPT, KVCache
 from ..text.tokenizer import Tokenizer
 
-# %% ../../nbs/model/21_sampling.ipynb #a93c054a
+# %% ../../nbs/model/21_sampling.ipynb #7b1d30e3
 def keep_top_k(
     logits_BV: Tensor,
     k: int,  # how many to keep; tokens level with the last one stay too
@@ -28,7 +28,7 @@ def keep_top_k(
     least_B1 = logits_BV.topk(min(k, logits_BV.shape[-1])).values[:, -1:]
     return logits_BV.masked_fill(logits_BV < least_B1, -torch.inf)
 
-# %% ../../nbs/model/21_sampling.ipynb #d60f37a7
+# %% ../../nbs/model/21_sampling.ipynb #87931e18
 def keep_top_p(
     logits_BV: Tensor,
     p: float,  # probability to keep, at least
@@ -40,7 +40,7 @@ def keep_top_p(
     least_B1 = sorted_BV.masked_fill(before_BV >= p, torch.inf).amin(-1, keepdim=True)
     return logits_BV.masked_fill(logits_BV < least_B1, -torch.inf)
 
-# %% ../../nbs/model/21_sampling.ipynb #d1ceb30e
+# %% ../../nbs/model/21_sampling.ipynb #79a09676
 def keep_min_p(
     logits_BV: Tensor,
     p: float,  # share of the likeliest token's probability
@@ -49,7 +49,7 @@ def keep_min_p(
     least_B1 = logits_BV.amax(-1, keepdim=True) + torch.tensor(p).log().item()
     return logits_BV.masked_fill(logits_BV < least_B1, -torch.inf)
 
-# %% ../../nbs/model/21_sampling.ipynb #f0ba4aa1
+# %% ../../nbs/model/21_sampling.ipynb #24e73faa
 def penalize(
     logits_BV: Tensor,
     seen_BV: Tensor,  # True for tokens in prompt or text
@@ -58,7 +58,7 @@ def penalize(
     "Make tokens that were seen less likely"
     return torch.where(seen_BV, torch.where(logits_BV > 0, logits_BV/penalty, logits_BV*penalty), logits_BV)
 
-# %% ../../nbs/model/21_sampling.ipynb #596965eb
+# %% ../../nbs/model/21_sampling.ipynb #1896f345
 def filter_logits(
     logits_BV: Tensor,
     s: SampleSettings,
@@ -72,7 +72,7 @@ def filter_logits(
     if s.top_p and s.top_p < 1: logits_BV = keep_top_p(logits_BV, s.top_p)
     return keep_min_p(logits_BV, s.min_p) if s.min_p else logits_BV
 
-# %% ../../nbs/model/21_sampling.ipynb #619367e5
+# %% ../../nbs/model/21_sampling.ipynb #fbc9ee44
 def draw(
     logits_BV: Tensor,  # filtered
     u_B: Tensor,  # random numbers in [0, 1)
@@ -82,7 +82,7 @@ def draw(
     cdf_BV = probs_BV.cumsum(-1).masked_fill(probs_BV == 0, 0)
     return (cdf_BV > u_B[:, None]*cdf_BV.amax(-1, keepdim=True)).int().argmax(-1)
 
-# %% ../../nbs/model/21_sampling.ipynb #8489636f
+# %% ../../nbs/model/21_sampling.ipynb #9ffac18f
 def random_numbers(
     seed: int,
 ) -> Iterator[float]:  # in [0, 1), in steps that a float32 holds exactly
@@ -90,7 +90,7 @@ def random_numbers(
     rng = random.Random(seed)
     while True: yield rng.getrandbits(24)/2**24
 
-# %% ../../nbs/model/21_sampling.ipynb #76b25df0
+# %% ../../nbs/model/21_sampling.ipynb #f88f6212
 class Windows:
     "What a model sees of several texts, and the cache of it"
     def __init__(self, model: GPT, texts: list[list[int]]):
@@ -142,7 +142,7 @@ class Windows:
         self.texts = [self.texts[i] for i in rows]
         self.cache.k, self.cache.v = self.cache.k[:, rows], self.cache.v[:, rows]
 
-# %% ../../nbs/model/21_sampling.ipynb #5def2888
+# %% ../../nbs/model/21_sampling.ipynb #ccb2fbfc
 def cut(
     text: str,  # not shown yet
     stops: list[str],
@@ -153,7 +153,7 @@ def cut(
     hold = max((n for stop in stops for n in range(len(stop)) if text.endswith(stop[:n])), default=0)
     return text[:len(text) - hold], text[len(text) - hold:], False
 
-# %% ../../nbs/model/21_sampling.ipynb #bc38f5f6
+# %% ../../nbs/model/21_sampling.ipynb #d8ef2785
 @dataclass(frozen=True)
 class Piece:
     "One new token of one text"
@@ -162,6 +162,7 @@ class Piece:
     logprob: float  # ln of the probability that the model itself gave it, before temperature and filters
     text: str  # what there is to show now, '' while it has to wait
     finish: str | None = None  # with the last piece of a row: 'length' or 'stop'
+    top: tuple[tuple[int, float], ...] = ()  # what the model itself held likeliest: (token, logprob), if asked for
 
 class Row:
     "Turns one row's tokens into pieces"
@@ -169,18 +170,18 @@ class Row:
         self.row, self.tok, self.stops, self.numbers = row, tok, s.stop, random_numbers(s.seed + row)
         self.tokens, self.held = [], ''  # not decoded, not shown
 
-    def add(self, token: int, logprob: float, last: bool) -> Piece:
+    def add(self, token: int, logprob: float, last: bool, top: tuple = ()) -> Piece:
         "The piece that `token` makes; `last`: show all there is"
         self.tokens.append(token)
         text = self.tok.decode(self.tokens)
         if text.endswith('\ufffd') and len(self.tokens) < 4 and not last:
-            return Piece(self.row, token, logprob, '')
+            return Piece(self.row, token, logprob, '', top=top)
         self.tokens = []
         text, self.held, stopped = cut(self.held + text, self.stops)
         if last: text += self.held
-        return Piece(self.row, token, logprob, text, 'stop' if stopped else 'length' if last else None)
+        return Piece(self.row, token, logprob, text, 'stop' if stopped else 'length' if last else None, top)
 
-# %% ../../nbs/model/21_sampling.ipynb #dd118fac
+# %% ../../nbs/model/21_sampling.ipynb #53412463
 def sample_settings(
     settings: SampleSettings | None = None,  # None: the defaults
     **overrides,  # any of its fields by name; `stop` may be a single string
@@ -191,23 +192,29 @@ def sample_settings(
     if '' in s.stop: raise ChatGoTError('sample.stop: a stop string is empty and would stop at once. Leave it out.')
     return s if s.seed is not None else s.model_copy(update={'seed': secrets.randbits(32)})
 
-# %% ../../nbs/model/21_sampling.ipynb #35c722d3
+# %% ../../nbs/model/21_sampling.ipynb #153eed72
 @torch.inference_mode()
-def _choose(logits_BV: Tensor, seen_BV: Tensor, rows: list[Row], s: SampleSettings) -> tuple[list, list]:
+def _choose(logits_BV: Tensor, seen_BV: Tensor, rows: list[Row], s: SampleSettings, top: int) -> tuple[list, list, list]:
     u_B = torch.tensor([next(row.numbers) for row in rows], device=logits_BV.device)
     token_B1 = draw(filter_logits(logits_BV, s, seen_BV), u_B)[:, None]
     seen_BV.scatter_(1, token_B1, True)
-    both_B2 = torch.cat((token_B1, logits_BV.log_softmax(-1).gather(1, token_B1)), 1)
+    logprobs_BV = logits_BV.log_softmax(-1)
+    both_B2 = torch.cat((token_B1, logprobs_BV.gather(1, token_B1)), 1)
     tokens, logprobs = both_B2.T.tolist()
     if any(p != p for p in logprobs): raise ChatGoTError(
         "The model's scores are not numbers (NaN): its training has diverged. Load an earlier checkpoint.")
-    return [int(t) for t in tokens], logprobs
+    return [int(t) for t in tokens], logprobs, _likeliest(logprobs_BV, top) if top else [()]*len(rows)
 
-def _write(windows: Windows, rows: list[Row], seen_BV: Tensor, s: SampleSettings) -> Iterator[Piece]:
+def _likeliest(logprobs_BV: Tensor, n: int) -> list[tuple[tuple[int, float], ...]]:
+    "Each row's likeliest tokens, as in `Piece.top`"
+    values, ids = (x_BN.tolist() for x_BN in logprobs_BV.topk(min(n, logprobs_BV.shape[-1])))
+    return [tuple(zip(i, v)) for i, v in zip(ids, values)]
+
+def _write(windows: Windows, rows: list[Row], seen_BV: Tensor, s: SampleSettings, top: int) -> Iterator[Piece]:
     logits_BV = windows.start()
     for n in range(s.tokens):
-        tokens, logprobs = _choose(logits_BV.float(), seen_BV, rows, s)
-        pieces = [row.add(t, p, n == s.tokens - 1) for row, t, p in zip(rows, tokens, logprobs)]
+        tokens, logprobs, tops = _choose(logits_BV.float(), seen_BV, rows, s, top)
+        pieces = [row.add(t, p, n == s.tokens - 1, a) for row, t, p, a in zip(rows, tokens, logprobs, tops)]
         yield from pieces
         on = [i for i, p in enumerate(pieces) if p.finish is None]
         if not on: return
@@ -216,7 +223,7 @@ def _write(windows: Windows, rows: list[Row], seen_BV: Tensor, s: SampleSettings
             rows, tokens, seen_BV = [rows[i] for i in on], [tokens[i] for i in on], seen_BV[on]
         logits_BV = windows.add(tokens)
 
-# %% ../../nbs/model/21_sampling.ipynb #b08f2ce3
+# %% ../../nbs/model/21_sampling.ipynb #9218980f
 def _prompts(prompts: str | Iterable[str] | None, s: SampleSettings) -> list[str]:
     if prompts is None: prompts = s.prompt
     return [prompts] if isinstance(prompts, str) else list(prompts)
@@ -234,6 +241,7 @@ def stream(
     tok: Tokenizer,
     prompts: str | Iterable[str] | None = None,  # one or many; None: the `prompt` of the settings
     settings: SampleSettings | None = None,  # None: the defaults
+    top: int = 0,  # alternatives to report per token
     **overrides,  # settings by name, such as `tokens=100`
 ) -> Iterator[Piece]:  # each step gives one piece per prompt that hasn't finished, in order
     "Go on from prompts, piece by piece"
@@ -243,9 +251,9 @@ def stream(
     windows, rows = Windows(model, texts), [Row(i, tok, s) for i in range(len(texts))]
     seen_BV = torch.zeros(len(texts), tok.vocab_size, dtype=torch.bool)
     for seen_V, text in zip(seen_BV, texts): seen_V[text] = True
-    return _write(windows, rows, seen_BV.to(windows.device), s)
+    return _write(windows, rows, seen_BV.to(windows.device), s, top)
 
-# %% ../../nbs/model/21_sampling.ipynb #f21765d6
+# %% ../../nbs/model/21_sampling.ipynb #7a064fdf
 @dataclass
 class Sample:
     "A text that a model wrote"
