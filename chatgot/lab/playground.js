@@ -1,0 +1,246 @@
+// The playground and the chat in the browser. They draw what Python sends and tell it what was clicked, nothing else.
+// All text, whether a model's or a person's, goes into the page as text, never as HTML.
+
+function el(tag, props = {}, ...children) {
+  const e = Object.assign(document.createElement(tag), props);
+  e.append(...children);
+  return e;
+}
+
+const percent = p => (100 * p).toFixed(p >= 0.0995 ? 0 : p >= 0.001 ? 1 : 2) + " %";
+const seen = text => JSON.stringify(text).slice(1, -1).replaceAll('\\"', '"').replaceAll(" ", "␣");
+
+// Sure tokens stay plain, surprising ones are ever warmer; the same scale as `shade` in playground.py
+function shade(p) {
+  const s = Math.sqrt(Math.min(Math.abs(Math.log10(Math.min(Math.max(p, 1e-9), 1))), 3) / 3);
+  return `hsl(${50 - 45 * s} 90% 50% / ${0.6 * s})`;
+}
+
+function legend() {
+  const steps = [1, 0.5, 0.1, 0.01, 0.001].map(p => {
+    const i = el("i", { textContent: 100 * p + " %" });
+    i.style.background = shade(p);
+    return i;
+  });
+  return el("span", { className: "legend faint", title: "What the model itself gave each token" }, "probability ", ...steps);
+}
+
+// One readout for all tokens, outside the notebook's scrolling parts
+function tooltip() {
+  const tip = el("div", { className: "chatgot chatgot-tip", hidden: true });
+  document.body.append(tip);
+  function fill([text, p, top]) {
+    const bars = el("div", { className: "bars" });
+    const chosen = ([t]) => (t === text ? " chosen" : "");
+    for (const alt of top.some(chosen) ? top : [...top, [text, p]]) {
+      const bar = el("div", { className: "bar" + chosen(alt) });
+      bar.style.width = 100 * alt[1] + "%";
+      bars.append(el("code", { className: chosen(alt), textContent: seen(alt[0]) }), bar,
+                  el("span", { className: "number" + chosen(alt), textContent: percent(alt[1]) }));
+    }
+    tip.replaceChildren(el("b", {}, el("code", { textContent: seen(text) })), ` with ${percent(p)} `, bars);
+  }
+  return {
+    show(token, at) {
+      fill(token);
+      tip.hidden = false;
+      const r = at.getClientRects()[0] ?? at.getBoundingClientRect(), h = tip.offsetHeight;
+      tip.style.left = Math.max(4, Math.min(r.left, innerWidth - tip.offsetWidth - 4)) + "px";
+      tip.style.top = (r.bottom + 6 + h > innerHeight ? r.top - 6 - h : r.bottom + 6) + "px";
+    },
+    hide() { tip.hidden = true; },
+    remove() { tip.remove(); },
+  };
+}
+
+// Follow the end of a growing text, unless a person has scrolled away from it
+function following(box, change) {
+  const atEnd = box.scrollHeight - box.scrollTop - box.clientHeight < 40;
+  change();
+  if (atEnd) box.scrollTop = box.scrollHeight;
+}
+
+function button(text, onclick, props = {}) { return el("button", { type: "button", textContent: text, onclick, ...props }); }
+
+function field(name, props, title) {
+  const input = el("input", { type: "number", ...props });
+  return [el("label", { title }, name, input), input];
+}
+
+const NUMBERS = [
+  ["top_k", "top-k", { min: 1, step: 1, placeholder: "off" }, "Keep the k likeliest tokens"],
+  ["top_p", "top-p", { min: 0, max: 1, step: 0.05, placeholder: "off" }, "Keep the likeliest tokens that together hold this probability"],
+  ["min_p", "min-p", { min: 0, max: 1, step: 0.01, placeholder: "off" }, "Drop tokens below this share of the likeliest"],
+  ["tokens", "length", { min: 1, step: 50 }, "Tokens to write"],
+  ["seed", "seed", { min: 0, step: 1, placeholder: "new", className: "wide" }, "The same seed writes the same text; empty: a new one"],
+];
+
+function controls() {
+  const t = el("input", { type: "range", min: 0, max: 2, step: 0.05 }), shown = el("output");
+  t.oninput = () => { shown.textContent = (+t.value).toFixed(2); };
+  const row = el("div", { className: "row settings" },
+    el("label", { title: "0: always the likeliest; 1: as learned" }, "temperature", t, shown));
+  const inputs = {};
+  for (const [key, name, props, title] of NUMBERS) {
+    const [label, input] = field(name, props, title);
+    inputs[key] = input;
+    row.append(label);
+  }
+  const n = el("select", {}, ...[1, 2, 3, 4].map(i => el("option", { textContent: i })));
+  row.append(el("label", { title: "How many to write side by side" }, "samples", n));
+  return {
+    row, seed: inputs.seed,
+    fill(s) {
+      t.value = s.temperature; t.oninput();
+      for (const key in inputs) inputs[key].value = s[key] ?? "";
+    },
+    samples(count) { n.value = count; },
+    read() {
+      const numbers = Object.entries(inputs).map(([key, input]) => [key, input.value === "" ? null : +input.value]);
+      return { n: +n.value, settings: { temperature: +t.value, ...Object.fromEntries(numbers.filter(([k, v]) => v !== null || k !== "tokens")) } };
+    },
+  };
+}
+
+function column(prompt, seed, tip, useSeed) {
+  const text = el("div", { className: "text" }, el("span", { className: "faint", textContent: prompt }));
+  const surprise = el("span"), tokens = new WeakMap();
+  const seedLink = el("a", { textContent: `seed ${seed}`, title: "Take this seed", onclick: () => useSeed(seed) });
+  let nats = 0, count = 0;
+  text.onmouseover = e => { const t = tokens.get(e.target); t ? tip.show(t, e.target) : tip.hide(); };
+  text.onmouseleave = () => tip.hide();
+  text.onscroll = () => tip.hide();
+  return {
+    node: el("div", { className: "column" }, el("div", { className: "head faint" }, seedLink, surprise), text),
+    add(list) {
+      following(text, () => text.append(...list.map(t => {
+        const span = el("span", { className: t[0] === "\n" ? "tok nl" : "tok", textContent: t[0] });
+        span.style.background = shade(t[1]);
+        tokens.set(span, t);
+        nats -= Math.log(t[1]); count += 1;
+        return span;
+      })));
+      if (count) surprise.textContent = `${count} tokens, ${(nats / count).toFixed(2)} nats each`;
+    },
+  };
+}
+
+// What both widgets share: messages, and a tidy end
+function connect(model, root, handlers) {
+  root.dataset.lmSuppressShortcuts = "true"; // typing here is no command to JupyterLab
+  const heard = m => handlers[m.do]?.(m);
+  model.on("msg:custom", heard);
+  model.send({ do: "hello" });
+  return () => model.off("msg:custom", heard);
+}
+
+function keepButton(model, root, error) {
+  return button("Keep", () => {
+    model.send({ do: "keep" });
+    setTimeout(() => {
+      if (root.isConnected && !error.textContent) error.textContent =
+        "This output can't be replaced, probably because the page was reloaded. Put .html() of it into a cell instead.";
+    }, 3000);
+  }, { title: "Replace the widget by what it shows, so that it stays in the saved notebook" });
+}
+
+function playground(model, root) {
+  const about = model.get("about"), tip = tooltip(), settings = controls();
+  const prompt = el("textarea", { rows: 2, value: about.settings.prompt, placeholder: "Text to go on from", spellcheck: false });
+  const error = el("div", { className: "error" }), status = el("span", { className: "faint status" });
+  const columns = el("div", { className: "columns" });
+  const write = button("Write", () => {
+    error.textContent = "";
+    model.send({ do: "write", prompt: prompt.value, ...settings.read() });
+    busy(true);
+  }, { className: "main", title: "Ctrl+Enter" });
+  const stop = button("Stop", () => model.send({ do: "stop" }));
+  const keep = keepButton(model, root, error);
+  let shown = [], count = 0, began = 0;
+
+  function busy(on) { write.disabled = on; stop.disabled = !on; keep.disabled = on || !shown.length; }
+  function useSeed(seed) { settings.seed.value = seed; }
+  function begin(m) {
+    error.textContent = "";
+    shown = Array.from({ length: m.n }, (_, i) => column(m.prompt, m.seed + i, tip, useSeed));
+    columns.replaceChildren(...shown.map(c => c.node));
+    count = 0; began = performance.now();
+    status.textContent = "reading …";
+    busy(true);
+  }
+  function add(m) {
+    for (const [i, list] of m.tokens) { shown[i].add(list); count += list.length; }
+    const speed = count / (performance.now() - began) * 1000;
+    status.textContent = `${count} tokens, ${speed.toFixed(0)} per second`;
+  }
+  const handlers = {
+    start: begin,
+    tokens: add,
+    end(m) { status.textContent = `${m.tokens} tokens in ${m.seconds.toFixed(1)} s${m.stopped ? ", stopped" : ""}`; busy(false); },
+    error(m) { error.textContent = m.text; if (!count) status.textContent = ""; busy(false); },
+    state(m) {
+      prompt.value = m.prompt; settings.fill({ ...m.settings, seed: null }); settings.samples(m.n);
+      begin(m); add(m); status.textContent = ""; busy(m.busy);
+    },
+  };
+  prompt.onkeydown = e => { if (e.key === "Enter" && (e.ctrlKey || e.metaKey) && !write.disabled) { e.preventDefault(); write.click(); } };
+  settings.fill(about.settings);
+  busy(false);
+  root.append(el("div", { className: "row" }, el("h4", { textContent: "Playground" }), el("span", { className: "faint", textContent: about.title }),
+                 el("span", { className: "gap" }), legend()),
+              prompt, settings.row, el("div", { className: "row" }, write, stop, keep, status), error, columns);
+  const disconnect = connect(model, root, handlers);
+  return () => { disconnect(); tip.remove(); };
+}
+
+function bubble(name, text, mine) {
+  return el("div", { className: mine ? "bubble mine" : "bubble" }, el("b", { textContent: name }), el("span", { textContent: text }));
+}
+
+function chat(model, root) {
+  const about = model.get("about"), error = el("div", { className: "error" });
+  const who = el("select", { title: "Who answers" }, ...about.speakers.map(textContent => el("option", { textContent })));
+  const talk = el("div", { className: "talk" });
+  const said = el("textarea", { rows: 2, placeholder: "Say something (Enter sends, Shift+Enter begins a line)", spellcheck: false });
+  const send = button("Send", () => {
+    error.textContent = "";
+    sent = said.value;
+    model.send({ do: "say", text: sent });
+    said.value = "";
+    busy(true);
+  }, { className: "main" });
+  const stop = button("Stop", () => model.send({ do: "stop" }));
+  const fresh = button("New", () => { error.textContent = ""; model.send({ do: "new" }); }, { title: "Forget the conversation" });
+  const keep = keepButton(model, root, error);
+  let last = null, sent = "";
+
+  function busy(on) { send.disabled = fresh.disabled = who.disabled = on; stop.disabled = !on; keep.disabled = on || !talk.children.length; }
+  function draw(m) {
+    const nodes = m.turns.map(([name, text, mine]) => bubble(name, text, mine));
+    following(talk, () => talk.replaceChildren(...nodes));
+    last = m.busy ? nodes.at(-1) : null;
+    last?.classList.add("live");
+    talk.dataset.hint = `Nobody has spoken yet. You are ${m.me}.`;
+    who.value = m.as_;
+    busy(m.busy);
+  }
+  const handlers = {
+    turns: draw,
+    more(m) { if (last) following(talk, () => { last.lastChild.textContent += m.text; }); },
+    error(m) { error.textContent = m.text; said.value ||= sent; },
+  };
+  who.onchange = () => { error.textContent = ""; model.send({ do: "talk_to", name: who.value }); };
+  said.onkeydown = e => { if (e.key === "Enter" && !e.shiftKey) { e.preventDefault(); if (!send.disabled) send.click(); } };
+  root.append(el("div", { className: "row" }, el("h4", { textContent: "Chat" }), el("span", { className: "faint", textContent: about.title }),
+                 el("span", { className: "gap" }), el("label", {}, "with", who), fresh, keep),
+              talk, error, el("div", { className: "say" }, said, send, stop));
+  return connect(model, root, handlers);
+}
+
+export default {
+  render({ model, el: host }) {
+    const root = el("div", { className: "chatgot" });
+    host.append(root);
+    return { playground, chat }[model.get("kind")](model, root);
+  },
+};

@@ -1,0 +1,2 @@
+"Fixtures that several tests share"
+from lab import browser, lab, page

@@ -1,0 +1,159 @@
+"The dashboard as a person meets it: JupyterLab, a browser, clicks while a model learns"
+import json
+import re
+import shutil
+import time
+from pathlib import Path
+
+import pytest
+
+from lab import cell, open_notebook, run_cell, save, set_theme, start_cell, write_notebook
+
+pytest.importorskip('playwright')
+from playwright.sync_api import expect
+
+QUICKSTART = Path(__file__).parents[1]/'nbs'/'tutorials'/'01_quickstart.ipynb'
+CELLS = ['''
+from chatgot.all import *
+corpus = Corpus.load('python')
+tok = CharTokenizer.train(corpus)
+dls = TextDataLoaders.from_corpus(corpus, tok, seq_len=32, bs=8)
+learn = gpt_learner(dls, n_layer=2, n_embd=64)
+await gpt_learner(dls, n_layer=1, n_embd=32).fit_live(steps=200, name='before', eval_every=100, sample_every=100)
+''', "learn.fit_live(steps=20_000, name='live', log_every=5, eval_every=400, sample_every=200, save_every=100, overlay=['before'])",
+         'learn.show_run()']
+
+
+def lines(path): return [json.loads(s) for s in path.read_text().splitlines()] if path.exists() else []
+
+
+def until(what, seconds=30):
+    end = time.time() + seconds
+    while not (got := what()):
+        assert time.time() < end, 'waited too long'
+        time.sleep(.02)
+    return got
+
+
+class Screen:
+    "A dashboard in a cell, and the run's folder behind it"
+    def __init__(self, cell, folder): self.cell, self.folder = cell, folder
+    def see(self, css): return self.cell.locator(f'.dash {css}')
+    def click(self, name): self.see(f'button:text-is("{name}")').click()
+    def state(self, name, seconds=20): expect(self.see('.state')).to_have_text(name, timeout=seconds*1000)
+    def points(self): return self.see('path.train').get_attribute('d').count('L')
+    @property
+    def metrics(self): return lines(self.folder/'metrics.jsonl')
+    @property
+    def samples(self): return lines(self.folder/'samples.jsonl')
+    @property
+    def rates(self): return [r['lr'] for r in self.metrics if 'lr' in r]
+    @property
+    def steps(self): return (self.metrics or [{'step': 0}])[-1]['step']
+
+
+@pytest.fixture
+def live(lab, page):
+    "The quick start, as it ships, with its training under way"
+    shutil.copy(QUICKSTART, lab.root/'quickstart.ipynb')
+    open_notebook(page, lab.url, 'quickstart.ipynb')
+    for i in (0, 1): run_cell(page, i)
+    screen = Screen(start_cell(page, 2), None)
+    screen.state('running', 60)
+    screen.folder, = (lab.root/'runs').glob('python-*')
+    return screen
+
+
+def steer(screen):
+    "Pause, look, write, slow down, go on: what a person does while the cell is busy"
+    t = time.time()
+    screen.click('Pause')
+    screen.state('paused')
+    print(f'pause click to paused on screen {1e3*(time.time()-t):.0f} ms')
+    n = len(screen.samples)
+    screen.see('input.prompt').fill('The sequence\\n')
+    screen.click('Sample now')
+    made = until(lambda: screen.samples[n:])[0]
+    assert made['prompt'] == 'The sequence\n'
+    expect(screen.see('.sample').first.locator('.text')).to_have_text(made['prompt'] + made['text'], timeout=5000)
+    looks = len([r for r in screen.metrics if 'val_loss' in r])
+    screen.click('Evaluate now')
+    until(lambda: len([r for r in screen.metrics if 'val_loss' in r]) > looks)
+    screen.click('Save now')
+    until(lambda: (screen.folder/'checkpoints'/'latest').exists())
+    held, rate = screen.steps, screen.rates[-1]
+    time.sleep(1)
+    assert screen.steps == held
+    screen.see('input.factor').fill('0.1')
+    screen.see('input.factor').press('Enter')
+    screen.click('Resume')
+    screen.state('running')
+    until(lambda: screen.steps > held + 10)
+    assert screen.rates[-1] < 0.2*rate
+
+
+def mistakes(screen):
+    "Wrong requests are answered on the screen, and the run goes on"
+    screen.see('input.prompt').fill('Γ')
+    screen.click('Sample now')
+    expect(screen.see('.log')).to_contain_text("'sample' was not done: The character 'Γ'", timeout=10_000)
+    at = screen.steps
+    until(lambda: screen.steps > at)
+
+
+def test_watch_and_steer(lab, page, live, tmp_path):
+    first = until(live.points)
+    until(lambda: live.points() > first + 2)
+    expect(live.see('.sample').first).to_be_visible(timeout=60_000)
+    steer(live)
+    mistakes(live)
+    live.see('.chart svg').hover()
+    expect(live.see('.tip')).to_contain_text('train')
+    for dark in (False, True):
+        set_theme(page, dark)
+        live.cell.locator('.dash').screenshot(path=tmp_path/f'{"dark" if dark else "light"}.png')
+    live.see('select').first.select_option('seconds')
+    live.see('input[type=checkbox]').check()
+    assert live.points() > 5
+    t = time.time()
+    live.click('Stop')
+    out = cell(page, 2).locator('.jp-OutputArea-output')
+    expect(out.locator('img')).to_be_visible(timeout=20_000)
+    print(f'stop click to picture {1e3*(time.time()-t):.0f} ms')
+    assert live.cell.locator('.dash').count() == 0
+    expect(run_cell(page, 3).locator('.jp-OutputArea-output')).to_have_text(re.compile('.{200}', re.S))
+    nb = save(page, lab.root/'quickstart.ipynb')
+    kept = [o for o in nb.cells[2].outputs if 'image/png' in o.get('data', {})]
+    assert len(kept) == 1 and 'application/vnd.jupyter.widget-view+json' not in kept[0].data
+    page.evaluate("window.jupyterapp.commands.execute('kernelmenu:shutdown')")
+    page.goto(f'{lab.url}/doc/tree/quickstart.ipynb?reset')
+    expect(cell(page, 2).locator('.jp-OutputArea-output img')).to_be_visible(timeout=30_000)
+    expect(cell(page, 2).locator('.jp-OutputArea-output').first).to_contain_text(live.samples[-1]['text'].strip()[:40])
+    page.screenshot(path=tmp_path/'kept.png')
+
+
+def test_close_the_page_and_come_back(lab, page):
+    "Training goes on without the page; the saved cell lives again, and a fresh cell shows the run too"
+    folder = lab.root/'other'
+    folder.mkdir()
+    write_notebook(folder/'live.ipynb', CELLS)
+    open_notebook(page, lab.url, f'{folder.name}/live.ipynb')
+    run_cell(page, 0)
+    live = Screen(run_cell(page, 1), folder/'runs'/'live')
+    until(lambda: live.steps > 50)
+    expect(live.see('.legend')).to_contain_text('before')
+    save(page, folder/'live.ipynb')
+    context = page.context
+    page.close()
+    at = live.steps
+    until(lambda: live.steps > at + 50)
+    page = context.new_page()
+    page.goto(f'{lab.url}/doc/tree/{folder.name}/live.ipynb')
+    for i in (1, 2):
+        again = Screen(cell(page, 1) if i == 1 else run_cell(page, 2), live.folder)
+        curve = again.see('path.train')
+        expect(curve).to_be_visible(timeout=60_000)
+        assert curve.get_attribute('d').startswith('M46.0 '), 'the curve does not begin at its beginning'
+        assert again.points() > 10
+    again.click('Stop')
+    until(lambda: 'stopped' in (live.folder/'run.log').read_text())
