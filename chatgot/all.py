@@ -5,7 +5,7 @@
 # %% auto #0
 __all__ = []
 
-# %% ../nbs/71_all.ipynb #958b00ad
+# %% ../nbs/71_all.ipynb #6c5037bb
 from .config import *
 from .text.sources import *
 from .text.corpus import *
@@ -18,6 +18,10 @@ from .model.weights import *
 from .train.optimizer import *
 from .train.learner import *
 from .train.checkpoint import *
+from .train.control import *
 from .train.run import *
+from .lab.dashboard import *
+from .lab.chat import *
+from .lab.playground import *
 
 __all__ = [name for name in dir() if not name.startswith('_')]
