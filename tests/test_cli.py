@@ -67,6 +67,27 @@ def test_interrupt_saves_and_resume_goes_on_exactly(tmp_path):
     assert max(cut) == 600 and {k: cut[k] for k in whole} == whole
 
 
+def test_steered_from_another_process(tmp_path):
+    from chatgot.train.control import ask
+    p, run = start(tmp_path, 'train', *SMALL, '--name', 'far', 'train.steps=100000'), tmp_path/'runs'/'far'
+    log = lambda: (run/'run.log').read_text()
+    wait_for(lambda: (run/'metrics.jsonl').exists() and losses(run), p)
+    ask(run, 'pause')
+    wait_for(lambda: log().endswith('paused\n'), p)
+    held = max(losses(run))
+    time.sleep(1)
+    assert max(losses(run)) == held
+    ask(run, 'resume')
+    wait_for(lambda: max(losses(run)) > held + 20, p)
+    err = chatgot(tmp_path, 'resume', 'far', code=2)
+    assert 'is being trained by another process' in err
+    ask(run, 'branch', name='turned', settings=['train.lr=1e-4'])
+    wait_for(lambda: (tmp_path/'runs'/'turned'/'run.log').exists() and 'training on' in (tmp_path/'runs'/'turned'/'run.log').read_text(), p)
+    ask(tmp_path/'runs'/'turned', 'stop')
+    assert 'chatgot resume turned' in ended(p, 130)
+    assert log().splitlines()[-1].endswith('stopped') and 'goes on as turned' in log()
+
+
 def test_no_network_for_a_builtin_text(tmp_path):
     nowhere = {k: 'http://127.0.0.1:9' for k in ('http_proxy', 'https_proxy', 'HTTP_PROXY', 'HTTPS_PROXY')}
     for name in ('shakespeare', 'tinyshakespeare'):

@@ -132,6 +132,20 @@ def test_watch_and_steer(lab, page, live, tmp_path):
     page.screenshot(path=tmp_path/'kept.png')
 
 
+def test_interrupt_stops_and_saves(lab, page):
+    (lab.root/'interrupt').mkdir()
+    write_notebook(lab.root/'interrupt'/'live.ipynb', [CELLS[0], 'await ' + CELLS[1], 'print(learn.step, learn.stop_asked)'])
+    open_notebook(page, lab.url, 'interrupt/live.ipynb')
+    run_cell(page, 0)
+    live = Screen(start_cell(page, 1), lab.root/'interrupt'/'runs'/'live')
+    live.state('running', 60)
+    until(lambda: live.steps > 20)
+    page.evaluate("window.jupyterapp.commands.execute('notebook:interrupt-kernel')")
+    expect(cell(page, 1).locator('.jp-OutputArea-output img')).to_be_visible(timeout=20_000)
+    assert (live.folder/'checkpoints'/f'step_{live.steps:06}').is_dir()
+    expect(run_cell(page, 2).locator('.jp-OutputArea-output')).to_have_text(f'{live.steps} True\n')
+
+
 def test_close_the_page_and_come_back(lab, page):
     "Training goes on without the page; the saved cell lives again, and a fresh cell shows the run too"
     folder = lab.root/'other'
