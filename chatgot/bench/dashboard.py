@@ -5,7 +5,7 @@
 # %% auto #0
 __all__ = ['empty_run', 'look_cost', 'request_cost', 'training_cost', 'parts', 'table', 'main']
 
-# %% ../../nbs/bench/50_dashboard.ipynb #a7084cf9
+# %% ../../nbs/bench/50_dashboard.ipynb #7968a501
 import json
 import statistics
 import tempfile
@@ -15,15 +15,15 @@ from pathlib import Path
 import torch
 
 from ..config import load_settings, to_yaml
-from ..lab.dashboard import Dashboard, DashboardWidget, Live
+from ..lab.dashboard import Dashboard, DashboardWidget
 from ..text.batches import TextDataLoaders
 from ..text.corpus import Corpus
 from ..text.tokenizer import CharTokenizer
-from ..train.control import Tail
+from ..train.control import Tail, ask
 from ..train.learner import gpt_learner
-from ..train.run import Run, new_run
+from ..train.run import Run
 
-# %% ../../nbs/bench/50_dashboard.ipynb #dd3888ca
+# %% ../../nbs/bench/50_dashboard.ipynb #d2236a0e
 def empty_run(folder: Path) -> Run:
     "A run of the default preset that has yet to begin"
     folder.mkdir()
@@ -52,7 +52,7 @@ def look_cost(
     message = dict(rows=dash.history.rows[-5:], looks=[], samples=[], what='add', status=dash.told, checkpoints=[])
     return dict(logged=steps, ms=1e3*statistics.median(sent), worst_ms=1e3*max(sent), bytes=len(json.dumps(message)), rows_kept=len(dash.history.rows))
 
-# %% ../../nbs/bench/50_dashboard.ipynb #484a754b
+# %% ../../nbs/bench/50_dashboard.ipynb #89863866
 def request_cost(
     folder: Path,
     n: int = 20_000,
@@ -62,33 +62,37 @@ def request_cost(
     for _ in range(n): tail.new()
     return 1e6*(time.perf_counter() - t)/n
 
-# %% ../../nbs/bench/50_dashboard.ipynb #43296342
-def _speed(learn, out: Path, name: str, seen: bool) -> float:  # tokens/s
-    learn.opt = None
-    run = new_run(learn, name, out)
-    live = Live(learn, run, Dashboard(run))
-    live.dashboard.seen = True  # no progress bar
-    if seen: live.dashboard.show()
-    live.thread.start()
-    live.thread.join()
-    return statistics.median([r['tokens_per_s'] for r in run.metrics if 'tokens_per_s' in r][1:])
+# %% ../../nbs/bench/50_dashboard.ipynb #155b8a16
+def _speed(run: Run, seconds: float) -> float:  # tokens/s
+    "Median over the rows that are logged in the next seconds"
+    before = len(run.metrics)
+    time.sleep(seconds)
+    return statistics.median(r['tokens_per_s'] for r in run.metrics[before+1:])
 
 def training_cost(
-    out: Path,  # where the runs go
-    rounds: int = 3,
-    steps: int = 30,  # of each run
+    out: Path,  # where the run goes
+    rounds: int = 4,
+    seconds: float = 4.,  # of looking, and of not looking, in each round
 ) -> dict:  # tokens/s without and with, and their ratios round by round
     "The default preset's speed without and with a dashboard, alternating"
     corpus = Corpus.load('python')
     tok = CharTokenizer.train(corpus)
-    s = load_settings('tiny_char', env={}, args=[f'train.steps={steps}', 'train.log_every=5', 'train.eval_every=100000', 'train.sample_every=100000', 'train.save_every=100000', 'data.corpus=python'])
+    s = load_settings('tiny_char', env={})
     dls = TextDataLoaders.from_corpus(corpus, tok, s.data.seq_len, s.train.batch_size)
-    learn = gpt_learner(dls, s)
-    pairs = [[_speed(learn, out, f'run{i}{seen}', seen) for seen in (False, True)] for i in range(rounds)]
-    without, seen = map(statistics.median, zip(*pairs))
-    return dict(without=without, seen=seen, ratios=sorted(b/a for a, b in pairs), step_ms=1e3*dls.bs*s.data.seq_len/without)
+    live = gpt_learner(dls, s).fit_live(10**6, 'cost', out, background=True, log_every=2, eval_every=10**6, sample_every=10**6, save_every=10**6)
+    live.dashboard.seen, pairs = True, []  # no progress bar
+    if live.dashboard.handle is None: live.dashboard.show()  # in a terminal
+    look, idle = live.dashboard._tell, lambda: None
+    time.sleep(3)
+    for _ in range(rounds):
+        for live.dashboard._tell in (idle, look): pairs.append(_speed(live.run, seconds))
+    ask(live.run.folder, 'stop')
+    live.thread.join()
+    without, seen = pairs[::2], pairs[1::2]
+    return dict(without=statistics.median(without), seen=statistics.median(seen), ratios=sorted(b/a for a, b in zip(without, seen)),
+                step_ms=1e3*dls.bs*s.data.seq_len/statistics.median(without))
 
-# %% ../../nbs/bench/50_dashboard.ipynb #3d88c228
+# %% ../../nbs/bench/50_dashboard.ipynb #d6040eba
 def parts(looks: dict, request_us: float, step_ms: float) -> float:  # share of the time
     "What the parts add up to: a request heard per step, two looks a second"
     return request_us/1e3/step_ms + 2*looks['ms']/1e3
@@ -98,7 +102,7 @@ def table(cost: dict, looks: dict, request_us: float) -> str:
             f'a look takes {looks["ms"]:.2f} ms and sends {looks["bytes"]:,} bytes; hearing requests takes {request_us:.1f} µs a step\n'
             f'the parts add up to {parts(looks, request_us, cost["step_ms"]):.2%} of the time (CPU, {torch.get_num_threads()} threads)')
 
-# %% ../../nbs/bench/50_dashboard.ipynb #d84a6aa0
+# %% ../../nbs/bench/50_dashboard.ipynb #6ab03786
 def main():
     "Measure all of it; a terminal has no front end, so sending is cheaper there than in a notebook"
     with tempfile.TemporaryDirectory() as folder:
