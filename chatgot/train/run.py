@@ -5,7 +5,7 @@
 # %% auto #0
 __all__ = ['Run', 'runs', 'RunWriter', 'new_run', 'carry_out', 'train', 'resume', 'branch']
 
-# %% ../../nbs/train/34_run.ipynb #eaaa59eb
+# %% ../../nbs/train/34_run.ipynb #b099c34b
 import json
 import logging
 import shutil
@@ -30,7 +30,7 @@ from .control import Tail
 from .learner import ProgressBar, Tracker, gpt_learner, run_plan
 from .optimizer import progress
 
-# %% ../../nbs/train/34_run.ipynb #551457f3
+# %% ../../nbs/train/34_run.ipynb #88e984f6
 @dataclass(frozen=True)
 class Run:
     "A run's folder"
@@ -61,10 +61,10 @@ class Run:
     def tokenizer(self) -> Tokenizer: return load_tokenizer(self.folder/'tokenizer.json')
 
     @property
-    def metrics(self) -> list[dict]: return list(_lines(self.folder/'metrics.jsonl'))
+    def metrics(self) -> list[dict]: return Tail(self.folder/'metrics.jsonl').new()
 
     @property
-    def samples(self) -> list[dict]: return list(_lines(self.folder/'samples.jsonl'))
+    def samples(self) -> list[dict]: return Tail(self.folder/'samples.jsonl').new()
 
     @property
     def running(self) -> bool:
@@ -101,11 +101,6 @@ class Run:
         if step is None: raise ChatGoTError(f"The run '{self.name}' has no checkpoint yet.")
         return load_weights(self.checkpoints.path(step)/'model.safetensors', device)
 
-def _lines(path: Path) -> Iterator[dict]:
-    "The whole lines of a file; a last one that is still being written is left out"
-    text = path.read_text(encoding='utf-8') if path.exists() else ''
-    return (json.loads(line) for line in text[:text.rfind('\n')+1].splitlines())
-
 def _line(record: dict) -> str: return json.dumps(record, ensure_ascii=False) + '\n'
 
 def runs(
@@ -115,7 +110,7 @@ def runs(
     found = [Run(f.parent) for f in Path(out).glob('*/config.yaml')]
     return sorted(found, key=lambda r: (r.folder/'config.yaml').stat().st_mtime)
 
-# %% ../../nbs/train/34_run.ipynb #305cae0d
+# %% ../../nbs/train/34_run.ipynb #876b15e5
 class RunWriter(Tracker):
     "Writes a run's folder as training goes"
     def __init__(self, run: Run): self.run, self.ckpts = run, run.checkpoints
@@ -154,7 +149,7 @@ class RunWriter(Tracker):
         except OSError as e:
             raise ChatGoTError(f"Can't write {self.run.folder/name}: {e.strerror}. Make room, then go on with: chatgot resume {self.run.folder}") from None
 
-# %% ../../nbs/train/34_run.ipynb #ff18d458
+# %% ../../nbs/train/34_run.ipynb #5293ffdb
 def _data(s: Settings) -> tuple: return s.data, s.train.batch_size, s.train.seed, s.train.device
 
 def _learner(s: Settings, tok: Tokenizer | None = None, like: Learner | None = None) -> Learner:
@@ -172,7 +167,7 @@ def _new_folder(out: str | Path, name: str | None, corpus: str) -> Path:
     if folder.exists(): raise ChatGoTError(f'The run folder {folder} exists already. Choose another name, go on with it (chatgot resume {folder}) or delete it.')
     return folder
 
-# %% ../../nbs/train/34_run.ipynb #58bb7a7c
+# %% ../../nbs/train/34_run.ipynb #c9a7c99c
 def new_run(
     learn: Learner,  # its counters start from zero; its weights stay as they are
     name: str | None = None,  # of the run; None: corpus and time
@@ -194,7 +189,7 @@ def new_run(
     learn.step, learn.seconds, learn.history, learn.lr_scale = 0, 0., [], 1.
     return Run(folder)
 
-# %% ../../nbs/train/34_run.ipynb #b9034fa2
+# %% ../../nbs/train/34_run.ipynb #110944b3
 def carry_out(
     learn: Learner,
     run: Run,
@@ -218,7 +213,7 @@ def train(
     learn = _learner(settings)
     return carry_out(learn, new_run(learn, folder.name, out), trackers)
 
-# %% ../../nbs/train/34_run.ipynb #f465b5a9
+# %% ../../nbs/train/34_run.ipynb #0b828104
 def _check_unfinished(step: int, seconds: float, plan: TrainSettings, name: str):
     if progress(step, seconds, plan.steps, plan.seconds) >= 1: raise ChatGoTError(
         f"The run '{name}' is complete: {step} steps, {seconds:.0f} s. To train longer, start one with more train.steps.")
@@ -241,9 +236,9 @@ def resume(
 
 def _until(path: Path, step: int) -> str:
     "The lines of a file up to a step"
-    return ''.join(_line(r) for r in _lines(path) if r['step'] <= step)
+    return ''.join(_line(r) for r in Tail(path).new() if r['step'] <= step)
 
-# %% ../../nbs/train/34_run.ipynb #91bbf658
+# %% ../../nbs/train/34_run.ipynb #c8354282
 def branch(
     run: Run,
     step: int | None = None,  # of a checkpoint; None: the latest
