@@ -36,10 +36,11 @@ def _environment(tmp):
     return os.environ | own | {'IPYTHONDIR': str(tmp/'ipython'), 'OMP_NUM_THREADS': '1'}
 
 
-def _wait_for_server(url, process, log, seconds=90):
+def wait_for_server(url, process, log, seconds=90):
+    "Wait until Jupyter answers; it prints its address a moment before"
     end = time.time() + seconds
     while True:
-        try: return urlopen(f'{url}/api/status', timeout=1)
+        try: return urlopen(f'{url}/api', timeout=1)
         except OSError:
             assert process.poll() is None and time.time() < end, log.read_text()
             time.sleep(.1)
@@ -59,7 +60,7 @@ def lab(tmp_path_factory):
                               '--ServerApp.port_retries=0', '--IdentityProvider.token=', '--LabApp.expose_app_in_browser=True',
                               f'--ServerApp.root_dir={root}'], env=_environment(tmp), stdout=log, stderr=log)
     url = f'http://127.0.0.1:{port}'
-    _wait_for_server(url, p, tmp/'lab.log')
+    wait_for_server(url, p, tmp/'lab.log')
     yield SimpleNamespace(url=url, root=root, log=tmp/'lab.log')
     p.send_signal(signal.SIGTERM)  # also shuts its kernels down
     p.wait(30)

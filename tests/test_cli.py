@@ -11,6 +11,8 @@ from urllib.request import urlopen
 
 import pytest
 
+from lab import wait_for_server
+
 CHATGOT = Path(sys.executable).with_name('chatgot')
 SMALL = ('--corpus python data.seq_len=32 model.n_layer=1 model.n_embd=32 model.n_head=2 train.batch_size=8 train.device=cpu '
          'train.log_every=5 train.eval_every=50 train.sample_every=100000 train.save_every=20 sample.tokens=20').split()
@@ -127,6 +129,7 @@ def test_lab_serves_the_quick_start(tmp_path):
     try:
         wait_for(lambda: re.search('(http://.*)/lab', log.read_text()), p)
         url = re.search('(http://.*)/lab', log.read_text())[1]
+        wait_for_server(url, p, log)
         with urlopen(f'{url}/api/contents/quickstart.ipynb?token=secret') as r: assert 'gpt_learner' in str(json.load(r)['content'])
         with urlopen(f'{url}/lab/tree/quickstart.ipynb?token=secret') as r: assert 'JupyterLab' in r.read().decode()
     finally:
