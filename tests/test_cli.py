@@ -44,17 +44,6 @@ def wait_for(condition, process, seconds=90):
 def losses(run): return {r['step']: r['train_loss'] for r in map(json.loads, (run/'metrics.jsonl').read_text().splitlines())}
 
 
-@pytest.fixture
-def small_disk(tmp_path):
-    "A real file system of 4 MB"
-    disk = tmp_path/'disk'
-    disk.mkdir()
-    if subprocess.run(['mount', '-t', 'tmpfs', '-o', 'size=4m', 'tmpfs', disk], capture_output=True).returncode:
-        pytest.skip('a small file system can only be mounted by root')
-    yield disk
-    subprocess.run(['umount', '-l', disk], check=True)
-
-
 def test_interrupt_saves_and_resume_goes_on_exactly(tmp_path):
     p = start(tmp_path, 'train', *SMALL, '--name', 'cut', 'train.steps=600')
     wait_for(lambda: (tmp_path/'runs/cut/checkpoints/latest').exists(), p)
@@ -75,7 +64,7 @@ def test_steered_from_another_process(tmp_path):
     log = lambda: (run/'run.log').read_text()
     wait_for(lambda: (run/'metrics.jsonl').exists() and losses(run), p)
     ask(run, 'pause')
-    wait_for(lambda: log().endswith('paused\n'), p)
+    wait_for(lambda: log().splitlines()[-1].endswith('"message": "paused"}'), p)
     held = max(losses(run))
     time.sleep(1)
     assert max(losses(run)) == held
@@ -87,7 +76,7 @@ def test_steered_from_another_process(tmp_path):
     wait_for(lambda: (tmp_path/'runs'/'turned'/'run.log').exists() and 'training on' in (tmp_path/'runs'/'turned'/'run.log').read_text(), p)
     ask(tmp_path/'runs'/'turned', 'stop')
     assert 'chatgot resume turned' in ended(p, 130)
-    assert log().splitlines()[-1].endswith('stopped') and 'goes on as turned' in log()
+    assert json.loads(log().splitlines()[-1])['event'] == 'stopped' and 'goes on as turned' in log()
 
 
 def test_no_network_for_a_builtin_text(tmp_path):
@@ -98,26 +87,6 @@ def test_no_network_for_a_builtin_text(tmp_path):
         assert name in err and len(err.strip().splitlines()) <= 3, err
     assert not (tmp_path/'runs').exists()
     assert not [f for f in (tmp_path/'cache').rglob('*') if f.is_file()]
-
-
-def test_no_room_to_begin(tmp_path, small_disk):
-    err = chatgot(tmp_path, 'train', *SMALL, '--out', small_disk, 'model.n_embd=256', code=2)
-    assert 'no room' in err and list(small_disk.iterdir()) == []
-
-
-def test_disk_fills_up_while_training(tmp_path, small_disk):
-    p = start(tmp_path, 'train', *SMALL, '--out', small_disk, '--name', 'full', 'train.steps=100000')
-    checkpoints = small_disk/'full'/'checkpoints'
-    wait_for(lambda: (checkpoints/'latest').exists(), p)
-    with open(small_disk/'rubbish', 'wb', buffering=0) as f:
-        try:
-            while f.write(bytes(1024)): pass
-        except OSError: pass
-    err = ended(p, 2)
-    assert 'No space left' in err and 'room' in err
-    assert not list(checkpoints.glob('.*'))
-    (small_disk/'rubbish').unlink()
-    assert chatgot(tmp_path, 'generate', small_disk/'full', '--prompt', 'The ').startswith('The ')
 
 
 def test_lab_serves_the_quick_start(tmp_path):

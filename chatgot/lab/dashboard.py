@@ -5,13 +5,15 @@
 # %% auto #0
 __all__ = ['History', 'DashboardWidget', 'Dashboard', 'bundle', 'Live']
 
-# %% ../../nbs/lab/50_dashboard.ipynb #36633241
+# %% ../../nbs/lab/50_dashboard.ipynb #8ad45f1c
 import asyncio
+import atexit
 import base64
 import contextvars
 import html
 import math
-import re
+import signal
+import sys
 import threading
 import time
 from importlib.resources import files
@@ -30,13 +32,14 @@ from ..train.learner import ProgressBar, plan_settings, plot_losses
 from ..train.optimizer import progress
 from ..train.run import Run, carry_out, new_run
 
-# %% ../../nbs/lab/50_dashboard.ipynb #8a4df286
+# %% ../../nbs/lab/50_dashboard.ipynb #083d56e8
 ROW = ('step', 'tokens', 'seconds', 'train_loss', 'lr', 'grad_norm', 'tokens_per_s', 'mfu', 'memory_mb')
 LOOK = ('step', 'tokens', 'seconds', 'val_loss')
 MOST = 4000  # rows that are kept
 
 def _figures(record: dict, keys: tuple[str, ...]) -> list[float]:
     "What a browser can read: JSON has no infinity"
+    if 'gpu_mb' in record: record = record | {'memory_mb': record['gpu_mb']}
     values = [record.get(k, 0.) for k in keys]
     return [v if math.isfinite(v) else 1e9 for v in values]
 
@@ -50,7 +53,7 @@ def thin(
         rows = pairs + rows[2*len(pairs):]
     return rows
 
-# %% ../../nbs/lab/50_dashboard.ipynb #2b51bdf8
+# %% ../../nbs/lab/50_dashboard.ipynb #a1fc46b8
 class History:
     "A run as its folder tells it, kept small however long it is"
     def __init__(self, run: Run):
@@ -74,34 +77,30 @@ class History:
 
     def all(self) -> dict: return dict(rows=self.rows, looks=self.looks, samples=self.samples)
 
-# %% ../../nbs/lab/50_dashboard.ipynb #33cee767
+# %% ../../nbs/lab/50_dashboard.ipynb #0326b859
 class LogTail:
     "The last word of a run's log"
-    def __init__(self, path: Path): self.path, self.at, self.paused, self.note, self.warn, self.successor = path, 0, False, '', False, None
+    def __init__(self, path: Path):
+        self.tail, self.paused, self.note, self.warn, self.successor, self.end = Tail(path), False, '', False, None, ''
 
     def read(self):
         "Read what was added"
-        if not self.path.exists() or self.path.stat().st_size == self.at: return
-        with open(self.path, encoding='utf-8') as f:
-            f.seek(self.at)
-            lines = f.read().splitlines()
-            self.at = f.tell()
-        for line in lines: self._line(line)
+        for record in self.tail.new(): self._hear(**record)
 
-    def _line(self, line: str):
-        if not (m := re.match(r'\S+ \S+ (INFO|WARNING|ERROR) (.*)', line)): return
-        self.note, self.warn = m[2], m[1] != 'INFO'
-        if m[2] in ('paused', 'resumed'): self.paused = m[2] == 'paused'
-        if ': training on ' in m[2]: self.paused, self.successor = False, None
-        if on := re.search(r': goes on as ([^/\\]+)$', m[2]): self.successor = on[1]
+    def _hear(self, message: str = '', level: str = 'INFO', step: int | None = None, event: str = '', run: str = '', **_):
+        self.note, self.warn, self.end = (message if step is None else f'step {step}: {message}'), level in ('WARNING', 'ERROR'), event
+        if message in ('paused', 'resumed'): self.paused = message == 'paused'
+        if event == 'started': self.paused, self.successor = False, None
+        if event == 'branched' and Path(run).name == run: self.successor = run
 
-# %% ../../nbs/lab/50_dashboard.ipynb #d1aad2aa
+# %% ../../nbs/lab/50_dashboard.ipynb #d2ecaf44
 @patch
 def status(self: History) -> dict:
     "Where the run stands now"
     step, seconds = (int(self.rows[-1][0]), self.rows[-1][2]) if self.rows else (0, 0.)
     done, running = progress(step, seconds, self.plan.steps, self.plan.seconds), self.run.running
-    state = ('paused' if self.log.paused else 'running') if running else 'finished' if done >= 1 else 'stopped'
+    over = 'finished' if done >= 1 else {'ended': 'finished', 'failed': 'failed'}.get(self.log.end, 'interrupted')
+    state = ('paused' if self.log.paused else 'running') if running else over
     return dict(name=self.run.name, state=state, step=step, steps=self.plan.steps, seconds=seconds, done=done,
                 left=self._left(done), note=self.log.note, warn=self.log.warn)
 
@@ -113,7 +112,7 @@ def _left(self: History, done: float) -> float | None:
     if len(recent) < 2 or recent[-1][0] == recent[0][0]: return None
     return (self.plan.steps - recent[-1][0])*(recent[-1][2] - recent[0][2])/(recent[-1][0] - recent[0][0])
 
-# %% ../../nbs/lab/50_dashboard.ipynb #d3197000
+# %% ../../nbs/lab/50_dashboard.ipynb #006ab491
 def _lab_file(name: str) -> str: return (files('chatgot')/'lab'/name).read_text(encoding='utf-8')
 
 class DashboardWidget(anywidget.AnyWidget):
@@ -121,7 +120,7 @@ class DashboardWidget(anywidget.AnyWidget):
     _esm = _lab_file('dashboard.js')
     _css = _lab_file('lab.css') + _lab_file('dashboard.css')
 
-# %% ../../nbs/lab/50_dashboard.ipynb #a5b277b5
+# %% ../../nbs/lab/50_dashboard.ipynb #207464ce
 class Dashboard:
     "A live view of a run's folder: it reads what is there, and writes requests into `control.jsonl`"
     def __init__(
@@ -148,7 +147,7 @@ class Dashboard:
 
 def _open(run: str | Path | Run) -> Run: return run if isinstance(run, Run) else Run.open(run)
 
-# %% ../../nbs/lab/50_dashboard.ipynb #7cf54e37
+# %% ../../nbs/lab/50_dashboard.ipynb #4e5088f8
 @patch
 def _watch(self: Dashboard):
     soon = 0.
@@ -169,7 +168,7 @@ def _tell(self: Dashboard):
         self.told = self.history.status()
         if any(came.values()) or self.told != before:
             self.widget.send(came | dict(what='add', status=self.told, checkpoints=self.history.checkpoints.steps()))
-        if before.get('state') in ('running', 'paused') and self.told['state'] in ('finished', 'stopped'): self.keep()
+        if before.get('state') in ('running', 'paused') and self.told['state'] not in ('running', 'paused'): self.keep()
 
 @patch
 def _moved_on(self: Dashboard) -> bool:
@@ -190,7 +189,7 @@ def _tell_all(self: Dashboard):
     self.told = self.history.status()
     self.widget.send(dict(what='reset', status=self.told, checkpoints=self.history.checkpoints.steps(), overlays=overlays, **self.history.all()))
 
-# %% ../../nbs/lab/50_dashboard.ipynb #2db54137
+# %% ../../nbs/lab/50_dashboard.ipynb #9660f5a1
 @patch
 def _hear(self: Dashboard, widget, content: dict, buffers):
     try:
@@ -205,7 +204,7 @@ def _hear(self: Dashboard, widget, content: dict, buffers):
 @patch
 def _fail(self: Dashboard, e: Exception): self.widget.send(dict(what='fail', text=str(e)))
 
-# %% ../../nbs/lab/50_dashboard.ipynb #926dfa91
+# %% ../../nbs/lab/50_dashboard.ipynb #7b7fd647
 @patch
 def keep(
     self: Dashboard,
@@ -249,7 +248,7 @@ def _headline(run: Run, metrics: list[dict]) -> str:
     return (f'{run.name}: step {last["step"]:,}, {last["tokens"]:,} tokens in {last["seconds"]:.0f} s, '
             f'{last["tokens_per_s"]:,.0f} tokens/s, training loss {last["train_loss"]:.4f}{best}')
 
-# %% ../../nbs/lab/50_dashboard.ipynb #1127f37b
+# %% ../../nbs/lab/50_dashboard.ipynb #e506c6e6
 class Live:
     "A run that trains in a thread: `await` it to wait for its end"
     def __init__(self, learn: Learner, run: Run, dashboard: Dashboard):
@@ -260,6 +259,14 @@ class Live:
         "Begin in the background"
         if get_ipython(): self.dashboard.show()
         self.thread.start()
+        atexit.register(self._save)
+        if threading.current_thread() is threading.main_thread() and signal.getsignal(signal.SIGTERM) is signal.SIG_DFL:
+            signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
+
+    def _save(self):
+        "A kernel that is shut down, or told to terminate, saves first"
+        self.learn.stop_asked = True
+        self.thread.join(30)
 
     def block(self):
         "Train here and now, with a progress bar, and show a picture at the end"
@@ -286,7 +293,7 @@ class Live:
     async def _wait(self):
         while self.thread.is_alive(): await asyncio.sleep(0.05)
 
-# %% ../../nbs/lab/50_dashboard.ipynb #3370abac
+# %% ../../nbs/lab/50_dashboard.ipynb #84c4cbd6
 class Fallback(ProgressBar):
     "A progress bar that stays away while the dashboard is seen"
     def __init__(self, dashboard: Dashboard, seconds: float = 3.): self.dashboard, self.by, self.bar = dashboard, time.monotonic() + seconds, None
@@ -303,11 +310,14 @@ class Fallback(ProgressBar):
     def sample(self, record):
         if self.bar: super().sample(record)
 
-    def finished(self, learn):
-        if self.bar: super().finished(learn)
+    def noted(self, text, level='INFO'):
+        if self.bar: super().noted(text, level)
+
+    def finished(self, learn, error=None):
+        if self.bar: super().finished(learn, error)
         self.bar = None
 
-# %% ../../nbs/lab/50_dashboard.ipynb #1503b339
+# %% ../../nbs/lab/50_dashboard.ipynb #69545cf7
 @patch
 def fit_live(
     self: Learner,

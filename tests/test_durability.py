@@ -1,0 +1,151 @@
+"A run that is killed, terminated, or left without room: nothing is lost, and it goes on as if nothing had happened"
+import hashlib
+import json
+import multiprocessing
+import os
+import random
+import signal
+import subprocess
+import sys
+import time
+
+import pytest
+
+SMALL = ('data.corpus=python data.seq_len=16 model.n_layer=1 model.n_embd=16 model.n_head=2 train.batch_size=4 train.device=cpu train.steps=2500 '
+         'train.log_every=5 train.eval_every=400 train.sample_every=400 train.save_every=20 sample.tokens=20 model.dropout=0.1').split()
+
+
+def program(cwd, args):
+    "`chatgot` in a process of its own"
+    from chatgot.cli import main
+    os.chdir(cwd)
+    sys.argv = ['chatgot', *args]
+    sys.stdout = open('out', 'a', buffering=1)
+    sys.stderr = open('err', 'a', buffering=1)
+    main()
+
+
+@pytest.fixture(scope='module')
+def start():
+    "Start `chatgot ARGS` by forking a process that has read PyTorch already, since twenty lives would spend most of them reading it"
+    context = multiprocessing.get_context('forkserver')
+    context.set_forkserver_preload(['chatgot.cli', 'chatgot.train.run'])
+    def start(cwd, *args):
+        p = context.Process(target=program, args=(cwd, args))
+        p.start()
+        return p
+    return start
+
+
+def ended(p, code, seconds=240):
+    p.join(seconds)
+    assert p.exitcode == code, p.exitcode
+
+
+def wait_for(condition, p, seconds=90):
+    end = time.time() + seconds
+    while not condition():
+        assert p.is_alive() and time.time() < end
+        time.sleep(.02)
+
+
+def lines(run, name='metrics.jsonl'): return [json.loads(line) for line in (run/name).read_text().splitlines()]
+def saved(run): return int((run/'checkpoints'/'latest').read_text()[5:]) if (run/'checkpoints'/'latest').exists() else 0
+def losses(run): return [(r['step'], r.get('train_loss'), r.get('val_loss')) for r in lines(run)]
+
+
+def test_twenty_kills_change_nothing(tmp_path, start):
+    whole, cut = tmp_path/'whole', tmp_path/'cut'
+    for d in (whole, cut): d.mkdir()
+    ended(start(whole, 'train', *SMALL, '--name', 'x'), 0)
+    moments, steps = random.Random(20), [0]
+    for life in range(20):
+        p = start(cut, *(('resume', 'x') if (cut/'runs'/'x').exists() else ('train', *SMALL, '--name', 'x')))
+        if life % 4: wait_for(lambda goal=steps[-1] + 20*moments.randint(1, 9): saved(cut/'runs'/'x') >= goal, p)
+        time.sleep(moments.uniform(0, .1 if life % 4 else 1))  # while it trains, looks, writes and saves, or starts
+        p.kill()
+        ended(p, -signal.SIGKILL)
+        steps.append(saved(cut/'runs'/'x'))
+    print('saved when it was killed:', steps)
+    assert len(set(steps)) > 12 and steps[-1] < 2500
+    ended(start(cut, 'resume', 'x'), 0)
+    runs = [d/'runs'/'x' for d in (whole, cut)]
+    assert losses(runs[0]) == losses(runs[1]) and len(losses(runs[0])) == 500
+    assert [len(lines(r, 'samples.jsonl')) for r in runs] == [7, 7]
+    for mark in ('latest', 'best'):
+        weights = [r/'checkpoints'/(r/'checkpoints'/mark).read_text()/'model.safetensors' for r in runs]
+        assert len({hashlib.sha256(w.read_bytes()).hexdigest() for w in weights}) == 1
+
+
+def test_sigterm_saves_first(tmp_path, start):
+    p, run = start(tmp_path, 'train', *SMALL, 'train.save_every=1000000', '--name', 'x'), tmp_path/'runs'/'x'
+    wait_for(lambda: (run/'metrics.jsonl').exists() and losses(run), p)
+    p.terminate()
+    ended(p, 130)
+    last = losses(run)[-1][0]
+    assert (run/'checkpoints'/'latest').read_text() == f'step_{last:06}' and 0 < last < 2500
+    assert 'chatgot resume x' in (tmp_path/'out').read_text()
+
+
+LIVE = '''
+from chatgot.all import *
+corpus = Corpus.load('python')
+dls = TextDataLoaders.from_corpus(corpus, CharTokenizer.train(corpus), seq_len=16, bs=4, device='cpu')
+gpt_learner(dls, n_layer=1, n_embd=16, n_head=2, log_every=1).fit_live(10**6, 'x', background=True, save_every=10**6, sample_every=10**6, eval_every=10**6)
+import time; time.sleep(1000)
+'''
+
+
+def test_a_process_that_trains_in_the_background_saves_first(tmp_path):
+    p, run = subprocess.Popen([sys.executable, '-c', LIVE], cwd=tmp_path), tmp_path/'runs'/'x'
+    end = time.time() + 90
+    while not ((run/'metrics.jsonl').exists() and len(losses(run)) > 3):
+        assert p.poll() is None and time.time() < end
+        time.sleep(.05)
+    p.terminate()
+    assert p.wait(60) == 143
+    assert (run/'checkpoints'/'latest').read_text() == f'step_{losses(run)[-1][0]:06}'
+
+
+@pytest.fixture
+def small_disk(tmp_path):
+    "A real file system of 4 MB"
+    disk = tmp_path/'disk'
+    disk.mkdir()
+    if subprocess.run(['mount', '-t', 'tmpfs', '-o', 'size=4m', 'tmpfs', disk], capture_output=True).returncode:
+        pytest.skip('a small file system can only be mounted by root')
+    yield disk
+    subprocess.run(['umount', '-l', disk], check=True)
+
+
+def fill(disk):
+    with open(disk/'rubbish', 'ab', buffering=0) as f:
+        try:
+            while f.write(bytes(1024)): pass
+        except OSError: pass
+
+
+def test_no_room_to_begin(tmp_path, start, small_disk):
+    ended(start(tmp_path, 'train', *SMALL, '--out', str(small_disk), 'model.n_embd=512'), 2)
+    assert 'no room' in (tmp_path/'err').read_text() and list(small_disk.iterdir()) == []
+
+
+def test_a_full_disk_only_pauses_saving(tmp_path, start, small_disk):
+    p, run = start(tmp_path, 'train', *SMALL, '--out', str(small_disk), '--name', 'x', 'train.steps=1000000'), small_disk/'x'
+    warned = lambda: 'the next save tries again' in (tmp_path/'err').read_text()
+    wait_for(lambda: saved(run) >= 40, p)
+    fill(small_disk)
+    wait_for(warned, p)
+    fill(small_disk)
+    held = saved(run)
+    assert not list((run/'checkpoints').glob('.*')) and 'No space left' in (tmp_path/'err').read_text()
+    (small_disk/'rubbish').unlink()
+    wait_for(lambda: saved(run) > held, p)
+    fill(small_disk)
+    p.terminate()
+    ended(p, 2)
+    assert "Can't save a checkpoint" in (tmp_path/'err').read_text()
+    (small_disk/'rubbish').unlink()
+    steps = [r['step'] for r in lines(run)]
+    assert steps[:-1] == list(range(5, 5*len(steps), 5)), 'a line is missing or broken'
+    ended(start(tmp_path, 'generate', str(run), '--prompt', 'The '), 0)
