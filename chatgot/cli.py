@@ -6,7 +6,7 @@
 __all__ = ['app', 'Out', 'RunName', 'Preset', 'Config', 'CorpusName', 'Changes', 'runs_app', 'main', 'train', 'resume', 'config',
            'generate', 'chat', 'corpus', 'runs', 'clean', 'bench', 'lab']
 
-# %% ../nbs/70_cli.ipynb #95ba0fce
+# %% ../nbs/70_cli.ipynb #f86138ab
 import json
 import os
 import shutil
@@ -32,7 +32,7 @@ Config = Annotated[Optional[Path], typer.Option(help='A YAML settings file, inst
 CorpusName = Annotated[Optional[str], typer.Option(help='shakespeare, tinyshakespeare, python, or a file, glob, folder or URL.')]
 Changes = Annotated[Optional[list[str]], typer.Argument(metavar='[SECTION.NAME=VALUE]...', help='Settings, over preset, file and environment.')]
 
-# %% ../nbs/70_cli.ipynb #a2e6c972
+# %% ../nbs/70_cli.ipynb #a78eedb3
 def main():
     "The program `chatgot`"
     try: app(prog_name='chatgot')
@@ -46,7 +46,7 @@ def main():
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         sys.exit(1)
 
-# %% ../nbs/70_cli.ipynb #74c7363e
+# %% ../nbs/70_cli.ipynb #dca31184
 def _report(run: 'Run', out: Path):
     "Say how a run went and what to type next"
     name = run.name if run.folder.parent == out and out == Path('runs') else str(run.folder)
@@ -101,7 +101,7 @@ def resume(
     r = Run.open(run, out)
     _report(resume(branch(r, settings=settings) if settings else r), out)
 
-# %% ../nbs/70_cli.ipynb #83e2716d
+# %% ../nbs/70_cli.ipynb #d5635377
 @app.command()
 def config(settings: Changes = None, preset: Preset = 'tiny_char', config: Config = None, corpus: CorpusName = None):
     """Print all settings as `train` would use them, each with where it was set.
@@ -113,7 +113,7 @@ def config(settings: Changes = None, preset: Preset = 'tiny_char', config: Confi
     """
     print(explain(layers(preset, config, _changes(corpus, settings))))
 
-# %% ../nbs/70_cli.ipynb #0e0a4369
+# %% ../nbs/70_cli.ipynb #313db9d9
 @app.command()
 def generate(
     run: RunName,
@@ -145,7 +145,7 @@ def generate(
     for i, piece in enumerate(pieces): print((s.prompt if i == 0 else '') + piece.text, end='', flush=True)
     print()
 
-# %% ../nbs/70_cli.ipynb #6292190d
+# %% ../nbs/70_cli.ipynb #72e29b6f
 @app.command()
 def chat(
     run: RunName,
@@ -168,7 +168,7 @@ def chat(
     from chatgot.train.run import Run
     converse(Chat(Run.open(run, out), as_, me, **{k: v for k, v in given.items() if v is not None}))
 
-# %% ../nbs/70_cli.ipynb #a72931b7
+# %% ../nbs/70_cli.ipynb #3bb8bb72
 @app.command()
 def corpus(
     name: Annotated[str, typer.Argument(metavar='NAME_OR_PATH', help='shakespeare, tinyshakespeare, python, or a file, glob, folder or URL.')],
@@ -222,7 +222,7 @@ def clean(
     chosen = [Run.open(n, out) for n in names] if names else [r for r in runs(out) if not r.running]
     for r in chosen: print(f'{r.name:32} {clean(r)/1e6:8.1f} MB freed')
 
-# %% ../nbs/70_cli.ipynb #d6f8b7a7
+# %% ../nbs/70_cli.ipynb #4fee8f94
 @app.command()
 def bench(name: Annotated[str, typer.Argument(metavar='NAME', help='What to measure: dashboard.')]):
     """Measure on this machine what the chapters on speed tell.
@@ -235,7 +235,7 @@ def bench(name: Annotated[str, typer.Argument(metavar='NAME', help='What to meas
     if name not in known: raise ChatGoTError(f"There is no benchmark '{name}'. {nearest(name, known)}")
     import_module(f'chatgot.bench.{name}').main()
 
-# %% ../nbs/70_cli.ipynb #ba6d23c0
+# %% ../nbs/70_cli.ipynb #2cfb88b0
 @app.command(context_settings={'allow_extra_args': True, 'ignore_unknown_options': True})
 def lab(ctx: typer.Context):
     """Open the quick start in JupyterLab; options are passed on to it.

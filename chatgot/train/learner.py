@@ -7,7 +7,7 @@ __all__ = ['MADE_WITH', 'lm_loss', 'evaluate_loss', 'Accumulate', 'Clip', 'Track
            'Diverged', 'ByStep', 'stop_on_interrupt', 'pick_precision', 'gpt_learner', 'run_plan', 'plan_settings',
            'plot_losses']
 
-# %% ../../nbs/train/32_learner.ipynb #4317fe7b
+# %% ../../nbs/train/32_learner.ipynb #8b1938c3
 import math
 import signal
 import sys
@@ -35,7 +35,7 @@ from ..text.report import Picture
 from .optimizer import lr_factor, make_optimizer, progress
 from .resources import Resources
 
-# %% ../../nbs/train/32_learner.ipynb #ee8e8513
+# %% ../../nbs/train/32_learner.ipynb #54c72b31
 def lm_loss(
     logits_BTV: Tensor,
     y_BT: Tensor,  # the next tokens; -100 is left out
@@ -56,7 +56,7 @@ def evaluate_loss(
     finally: model.train(training)
     return (total/batches.n_targets).item()
 
-# %% ../../nbs/train/32_learner.ipynb #d89a3300
+# %% ../../nbs/train/32_learner.ipynb #5a000602
 class Accumulate(Callback):
     "One step for every `n` micro-batches"
     order, run_valid = 9, False
@@ -69,14 +69,14 @@ class Accumulate(Callback):
     def before_step(self):
         if (self.iter+1) % self.n: raise CancelBatchException
 
-# %% ../../nbs/train/32_learner.ipynb #6da8b996
+# %% ../../nbs/train/32_learner.ipynb #239e54e6
 class Clip(Callback):
     "Bound the norm of the gradient; `learn.grad_norm` is what it was before"
     order, run_valid = 11, False
     def __init__(self, max_norm: float): self.max_norm = max_norm or math.inf  # 0: no bound
     def before_step(self): self.learn.grad_norm = torch.nn.utils.clip_grad_norm_(self.model.parameters(), self.max_norm)
 
-# %% ../../nbs/train/32_learner.ipynb #bf3782d2
+# %% ../../nbs/train/32_learner.ipynb #8f58758d
 class Tracker:
     "Told what happens while a model learns; every method may be left out"
     def started(self, learn: Learner, plan: TrainSettings, start: tuple[int, float]): "The plan that began at step and second `start` begins, or goes on"
@@ -96,7 +96,7 @@ def tell(
     "Tell each of them"
     for t in trackers: getattr(t, what)(*args, **kwargs)
 
-# %% ../../nbs/train/32_learner.ipynb #2375ee0a
+# %% ../../nbs/train/32_learner.ipynb #616a2b4f
 class ProgressBar(Tracker):
     "A bar in the terminal or notebook, the samples above it"
     out = sys.stderr
@@ -126,7 +126,7 @@ class ProgressBar(Tracker):
     def noted(self, text: str, level: str = 'INFO'): tqdm.write(text, file=self.out)
     def finished(self, learn: Learner, error: str | None = None): self.bar.close()
 
-# %% ../../nbs/train/32_learner.ipynb #90ab7232
+# %% ../../nbs/train/32_learner.ipynb #f1b5a2c1
 @patch
 def best_val_loss(
     self: Learner,
@@ -247,7 +247,7 @@ class ByStep(Callback):
         text = self._aside(lambda: self.learn.generate(**sampling))
         self.tell('sample', dict(step=self.learn.step, text=text, **sampling))
 
-# %% ../../nbs/train/32_learner.ipynb #b7967b2a
+# %% ../../nbs/train/32_learner.ipynb #bc9b9099
 @patch
 def obey(self: ByStep):
     "Do what was asked for; while paused, wait for more"
@@ -282,7 +282,7 @@ def _scale(self: ByStep, factor: float):
     if not 0 < float(factor) < math.inf: raise ChatGoTError(f'factor={factor} must be a number above 0.')
     self.learn.lr_scale = float(factor)
 
-# %% ../../nbs/train/32_learner.ipynb #faef7b3c
+# %% ../../nbs/train/32_learner.ipynb #13d7a663
 @contextmanager
 def stop_on_interrupt(learn: Learner) -> Iterator[None]:
     "Turn the first SIGINT or SIGTERM into a request to stop; only Python's main thread gets signals"
@@ -295,7 +295,7 @@ def stop_on_interrupt(learn: Learner) -> Iterator[None]:
     finally:
         for s, handler in before.items(): signal.signal(s, handler)
 
-# %% ../../nbs/train/32_learner.ipynb #2584d2f4
+# %% ../../nbs/train/32_learner.ipynb #2e657344
 def _settings(base: str | Settings, dls: TextDataLoaders, changes: dict) -> Settings:
     s = load_settings(base, env={}) if isinstance(base, str) else base
     where = {k: section for section in ('model', 'train') for k in getattr(s, section).model_dump()}
@@ -332,7 +332,7 @@ def gpt_learner(
     learn.settings, learn.step, learn.seconds, learn.history, learn.stop_asked, learn.lr_scale = s, 0, 0., [], False, 1.
     return learn
 
-# %% ../../nbs/train/32_learner.ipynb #073f1f45
+# %% ../../nbs/train/32_learner.ipynb #2a2bd10d
 @patch
 def generate(
     self: Learner,
@@ -391,7 +391,7 @@ def fit_steps(
     plan = plan_settings(self, steps, changes).train
     run_plan(self, plan, [ProgressBar()] if trackers is None else trackers, (self.step, self.seconds))
 
-# %% ../../nbs/train/32_learner.ipynb #6ee59c3f
+# %% ../../nbs/train/32_learner.ipynb #28783e42
 def plot_losses(
     histories: dict[str, list[dict]],  # name -> lines of metrics
     x: str = 'step',  # step, tokens or seconds

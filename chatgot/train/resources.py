@@ -5,13 +5,13 @@
 # %% auto #0
 __all__ = ['Resources']
 
-# %% ../../nbs/train/31_resources.ipynb #08dc79cb
+# %% ../../nbs/train/31_resources.ipynb #bd6512c4
 from typing import Callable
 
 import psutil
 import torch
 
-# %% ../../nbs/train/31_resources.ipynb #276c4bf6
+# %% ../../nbs/train/31_resources.ipynb #9ab9fb15
 class Resources:
     "What this process takes, and how busy the machine is"
     def __init__(self, device: torch.device):
