@@ -5,7 +5,7 @@
 # %% auto #0
 __all__ = ['Trace', 'trace', 'Surprise', 'Lens', 'Habits', 'Ablation', 'EmbeddingMap', 'kind', 'embedding_map']
 
-# %% ../../nbs/lab/53_inside.ipynb #96c8dc9c
+# %% ../../nbs/lab/53_inside.ipynb #cdd7aadb
 import math
 from dataclasses import dataclass
 from pathlib import Path
@@ -26,7 +26,7 @@ from ..model.sampling import Piece, _likeliest
 from ..text.tokenizer import Tokenizer
 from ..train.run import Run
 
-# %% ../../nbs/lab/53_inside.ipynb #7558dbee
+# %% ../../nbs/lab/53_inside.ipynb #a07c7f02
 def attend(
     attn: Attention,
     x_BTD: Tensor,  # normalised
@@ -50,7 +50,7 @@ def fire(
     gate_BTF, up_BTF = mlp.up(x_BTD).chunk(2, -1)
     return F.silu(gate_BTF)*up_BTF
 
-# %% ../../nbs/lab/53_inside.ipynb #988baa0a
+# %% ../../nbs/lab/53_inside.ipynb #2316ce55
 def replay(
     model: GPT,
     x_BTD: Tensor,  # the residual stream before block `start`
@@ -74,7 +74,7 @@ def embedded(model: GPT, idx_BT: Tensor) -> Tensor:  # B T D
     x_BTD = model.embed(idx_BT)
     return x_BTD + model.pos_embed.weight[:idx_BT.shape[1]] if model.cfg.family == 'gpt2' else x_BTD
 
-# %% ../../nbs/lab/53_inside.ipynb #5237d8ba
+# %% ../../nbs/lab/53_inside.ipynb #bdca0dbd
 @dataclass(repr=False)
 class Trace:
     "What a model computed while it read a text"
@@ -84,17 +84,18 @@ class Trace:
     resid_LTD: Tensor  # the residual stream: as embedded, then after each block
     look_LHTT: Tensor  # attention by layer and head: the share of each token (column) in what a token (row) looks at
     logits_TV: Tensor
+    name: str = ''  # of the run
 
     @property
     def texts(self) -> list[str]: return [self.tok.decode([i]) for i in self.ids]
 
     def __repr__(self): return f'Trace of {len(self.ids)} tokens through {len(self.look_LHTT)} layers of {self.look_LHTT.shape[1]} heads'
 
-# %% ../../nbs/lab/53_inside.ipynb #ae6d134e
-def _reader(run: str | Path | Run | Learner | GPT, tok: Tokenizer | None) -> tuple[GPT, Tokenizer]:
-    if not isinstance(run, GPT): return (who := author(run)).model(), who.tok
+# %% ../../nbs/lab/53_inside.ipynb #54260bed
+def _reader(run: str | Path | Run | Learner | GPT, tok: Tokenizer | None) -> tuple[GPT, Tokenizer, str]:
+    if not isinstance(run, GPT): return (who := author(run)).model(), who.tok, who.name
     if tok is None: raise ChatGoTError("A model alone can't read: give its tokenizer too, as in trace(model, text, tok).")
-    return run, tok
+    return run, tok, 'model'
 
 def _ids(model: GPT, tok: Tokenizer, text: str | Sequence[int]) -> list[int]:
     if tok.vocab_size != model.cfg.vocab_size: raise ChatGoTError(
@@ -113,13 +114,13 @@ def trace(
     tok: Tokenizer | None = None,  # with a model: its tokenizer
 ) -> Trace:
     "Let a model read a text, and write down all it computes"
-    model, tok = _reader(run, tok)
+    model, tok, name = _reader(run, tok)
     ids = _ids(model, tok, text)
     x_BTD = embedded(model, torch.tensor([ids], device=model.head.weight.device))
     looks, xs = zip(*replay(model, x_BTD))
-    return Trace(model, tok, ids, torch.cat((x_BTD, *xs)), torch.cat(looks), model.head(model.norm(xs[-1]))[0])
+    return Trace(model, tok, ids, torch.cat((x_BTD, *xs)), torch.cat(looks), model.head(model.norm(xs[-1]))[0], name)
 
-# %% ../../nbs/lab/53_inside.ipynb #8c31019b
+# %% ../../nbs/lab/53_inside.ipynb #a56fc85f
 @dataclass
 class Surprise:
     "How a model found a text"
@@ -139,7 +140,7 @@ def surprise(
               in zip(self.ids[1:], told_T, self.texts[1:], _likeliest(logprobs_TV, top))]
     return Surprise(self.texts[0], [token(p, self.tok) for p in pieces], -np.array(told_T))
 
-# %% ../../nbs/lab/53_inside.ipynb #8be71810
+# %% ../../nbs/lab/53_inside.ipynb #bddb851b
 @dataclass
 class Lens:
     "What each layer would say next; layer 0 is the embedding, before any block"
@@ -161,7 +162,7 @@ def lens(
         told.append(logprobs_TV[:-1].gather(1, next_T1)[:, 0].exp())
     return Lens(self.texts, guesses, torch.stack(told).cpu().numpy())
 
-# %% ../../nbs/lab/53_inside.ipynb #3fe4ce62
+# %% ../../nbs/lab/53_inside.ipynb #adb80e1c
 def places(
     ids: Sequence[int],  # T tokens
 ) -> dict[str, np.ndarray]:  # T T, per habit: True where a token (row) would look
@@ -172,7 +173,7 @@ def places(
     after_TT = np.pad(same_TT[:, :-1], ((0, 0), (1, 0))) & (back_TT > 0)
     return {'previous': back_TT == 1, 'same': same_TT, 'induction': after_TT, 'first': (back_TT > 0) & (np.arange(T) == 0), 'itself': back_TT == 0}
 
-# %% ../../nbs/lab/53_inside.ipynb #162e4b99
+# %% ../../nbs/lab/53_inside.ipynb #f5907026
 @dataclass
 class Habits:
     "What the heads look at"
@@ -190,7 +191,7 @@ def habits(self: Trace) -> Habits:
     far_LHT = np.stack([look_LHTT.diagonal(-d, -2, -1).mean(-1) for d in range(T)], -1)
     return Habits({k: share(look_LHTT, p) for k, p in found.items()}, {k: float(share(alike_TT, p)) for k, p in found.items()}, far_LHT)
 
-# %% ../../nbs/lab/53_inside.ipynb #c33b1a11
+# %% ../../nbs/lab/53_inside.ipynb #e0775d57
 @patch
 def _check(self: Trace, layer: int, head: int):
     L, H = self.look_LHTT.shape[:2]
@@ -212,7 +213,7 @@ def pairs(
     best = sorted(found.items(), key=lambda pair: -sum(pair[1]))[:most]
     return [(*pair, sum(shares)/len(shares), len(shares)) for pair, shares in best]
 
-# %% ../../nbs/lab/53_inside.ipynb #4298a907
+# %% ../../nbs/lab/53_inside.ipynb #b0ac40b2
 @patch
 def without(
     self: Trace,
@@ -231,7 +232,7 @@ def without(
 @patch
 def _ones(self: Trace, *shape: int) -> Tensor: return torch.ones(shape, device=self.logits_TV.device)
 
-# %% ../../nbs/lab/53_inside.ipynb #b96e9c17
+# %% ../../nbs/lab/53_inside.ipynb #72dc77be
 @patch
 @torch.no_grad()
 def ablate(
@@ -252,7 +253,7 @@ def ablate(
     whole, part = self.without(heads_BLH, neurons_BLF).tolist()
     return part - whole
 
-# %% ../../nbs/lab/53_inside.ipynb #88eee03d
+# %% ../../nbs/lab/53_inside.ipynb #93f05ab6
 @dataclass
 class Ablation:
     "How much the loss on a text grows without each part"
@@ -279,7 +280,7 @@ def _each(self: Trace, layer: int, which: Sequence[int], kind: str) -> list[floa
         told += self.without(**{f'{kind}_BL{"H" if kind == "heads" else "F"}': factors_BLN}, start=layer).tolist()
     return told
 
-# %% ../../nbs/lab/53_inside.ipynb #5e767e37
+# %% ../../nbs/lab/53_inside.ipynb #c820dd10
 @patch
 def ablation(
     self: Trace,
@@ -294,7 +295,7 @@ def ablation(
         neurons += [(l, n, told - loss) for n, told in zip(which, self._each(l, which, 'neurons'))]
     return Ablation(loss, heads_LH, slopes_LF, neurons)
 
-# %% ../../nbs/lab/53_inside.ipynb #62077c4a
+# %% ../../nbs/lab/53_inside.ipynb #ea632f84
 @dataclass
 class EmbeddingMap:
     "The embeddings of the tokens, seen from the side where they differ most"
@@ -321,7 +322,7 @@ def embedding_map(
     most: int = 1000,  # tokens to show, those with the lowest ids
 ) -> EmbeddingMap:
     "Principal components of the token embeddings"
-    model, tok = _reader(run, tok)
+    model, tok, _ = _reader(run, tok)
     w_VD = model.embed.weight[:most].float().cpu()
     x_VD = w_VD - w_VD.mean(0)
     u_VN, s_N, _ = torch.linalg.svd(x_VD, full_matrices=False)
