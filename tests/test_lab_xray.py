@@ -21,10 +21,14 @@ def notebook(lab):
     return lab.root/'xray.ipynb'
 
 
-def shoot(page, c, path, dark):
-    set_theme(page, dark)
-    page.wait_for_timeout(250)
-    c.locator('.jp-Cell-outputArea').screenshot(path=path.with_name(f'{path.name}_{"dark" if dark else "light"}.png'))
+def shoot(page, c, tmp_path, names, before=lambda name: None):
+    "Pictures in both themes"
+    for theme in ('dark', 'light'):
+        set_theme(page, theme == 'dark')
+        page.wait_for_timeout(300)
+        for name in names:
+            before(name)
+            c.locator('.jp-Cell-outputArea').screenshot(path=tmp_path/f'{name}_{theme}.png')
 
 
 def test_xray(lab, notebook, page, tmp_path):
@@ -82,10 +86,7 @@ def test_xray(lab, notebook, page, tmp_path):
     box.locator('.plane text', has_text=re.compile('^a$')).hover()
     expect(tip).to_contain_text('points most nearly')
     page.screenshot(path=tmp_path/'embeddings.png')
-    for dark in (True, False):
-        for name in VIEWS:
-            tab(name).click()
-            shoot(page, c, tmp_path/name, dark)
+    shoot(page, c, tmp_path, VIEWS, lambda name: tab(name).click())
 
     box.locator('textarea').fill('Γ')
     box.get_by_role('button', name='Read').click()
@@ -106,5 +107,6 @@ def test_xray(lab, notebook, page, tmp_path):
     c = cell(page, 0)
     expect(c.locator('.chatgot-still')).to_be_visible(timeout=20_000)
     expect(c.locator('.chatgot.xray')).to_have_count(0)
-    for dark in (True, False): shoot(page, c, tmp_path/'still', dark)
+    expect(c.get_by_text('widget')).to_be_hidden()
+    shoot(page, c, tmp_path, ['still'])
     expect(c.locator('.chatgot-still summary')).to_have_count(5)

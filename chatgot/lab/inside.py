@@ -5,7 +5,7 @@
 # %% auto #0
 __all__ = ['Trace', 'trace', 'Surprise', 'Lens', 'Habits', 'Ablation', 'EmbeddingMap', 'kind', 'embedding_map']
 
-# %% ../../nbs/lab/53_inside.ipynb #cdd7aadb
+# %% ../../nbs/lab/53_inside.ipynb #4f40b9fc
 import math
 from dataclasses import dataclass
 from pathlib import Path
@@ -26,7 +26,7 @@ from ..model.sampling import Piece, _likeliest
 from ..text.tokenizer import Tokenizer
 from ..train.run import Run
 
-# %% ../../nbs/lab/53_inside.ipynb #a07c7f02
+# %% ../../nbs/lab/53_inside.ipynb #3b3582e7
 def attend(
     attn: Attention,
     x_BTD: Tensor,  # normalised
@@ -50,7 +50,7 @@ def fire(
     gate_BTF, up_BTF = mlp.up(x_BTD).chunk(2, -1)
     return F.silu(gate_BTF)*up_BTF
 
-# %% ../../nbs/lab/53_inside.ipynb #2316ce55
+# %% ../../nbs/lab/53_inside.ipynb #4d6e6bcc
 def replay(
     model: GPT,
     x_BTD: Tensor,  # the residual stream before block `start`
@@ -74,7 +74,7 @@ def embedded(model: GPT, idx_BT: Tensor) -> Tensor:  # B T D
     x_BTD = model.embed(idx_BT)
     return x_BTD + model.pos_embed.weight[:idx_BT.shape[1]] if model.cfg.family == 'gpt2' else x_BTD
 
-# %% ../../nbs/lab/53_inside.ipynb #bdca0dbd
+# %% ../../nbs/lab/53_inside.ipynb #d2a7301e
 @dataclass(repr=False)
 class Trace:
     "What a model computed while it read a text"
@@ -91,7 +91,7 @@ class Trace:
 
     def __repr__(self): return f'Trace of {len(self.ids)} tokens through {len(self.look_LHTT)} layers of {self.look_LHTT.shape[1]} heads'
 
-# %% ../../nbs/lab/53_inside.ipynb #54260bed
+# %% ../../nbs/lab/53_inside.ipynb #73b11945
 def _reader(run: str | Path | Run | Learner | GPT, tok: Tokenizer | None) -> tuple[GPT, Tokenizer, str]:
     if not isinstance(run, GPT): return (who := author(run)).model(), who.tok, who.name
     if tok is None: raise ChatGoTError("A model alone can't read: give its tokenizer too, as in trace(model, text, tok).")
@@ -120,7 +120,7 @@ def trace(
     looks, xs = zip(*replay(model, x_BTD))
     return Trace(model, tok, ids, torch.cat((x_BTD, *xs)), torch.cat(looks), model.head(model.norm(xs[-1]))[0], name)
 
-# %% ../../nbs/lab/53_inside.ipynb #a56fc85f
+# %% ../../nbs/lab/53_inside.ipynb #0c158ec6
 @dataclass
 class Surprise:
     "How a model found a text"
@@ -140,7 +140,7 @@ def surprise(
               in zip(self.ids[1:], told_T, self.texts[1:], _likeliest(logprobs_TV, top))]
     return Surprise(self.texts[0], [token(p, self.tok) for p in pieces], -np.array(told_T))
 
-# %% ../../nbs/lab/53_inside.ipynb #bddb851b
+# %% ../../nbs/lab/53_inside.ipynb #4ebf8adc
 @dataclass
 class Lens:
     "What each layer would say next; layer 0 is the embedding, before any block"
@@ -162,7 +162,7 @@ def lens(
         told.append(logprobs_TV[:-1].gather(1, next_T1)[:, 0].exp())
     return Lens(self.texts, guesses, torch.stack(told).cpu().numpy())
 
-# %% ../../nbs/lab/53_inside.ipynb #adb80e1c
+# %% ../../nbs/lab/53_inside.ipynb #3c644aef
 def places(
     ids: Sequence[int],  # T tokens
 ) -> dict[str, np.ndarray]:  # T T, per habit: True where a token (row) would look
@@ -173,7 +173,7 @@ def places(
     after_TT = np.pad(same_TT[:, :-1], ((0, 0), (1, 0))) & (back_TT > 0)
     return {'previous': back_TT == 1, 'same': same_TT, 'induction': after_TT, 'first': (back_TT > 0) & (np.arange(T) == 0), 'itself': back_TT == 0}
 
-# %% ../../nbs/lab/53_inside.ipynb #f5907026
+# %% ../../nbs/lab/53_inside.ipynb #3a0878cd
 @dataclass
 class Habits:
     "What the heads look at"
@@ -191,7 +191,7 @@ def habits(self: Trace) -> Habits:
     far_LHT = np.stack([look_LHTT.diagonal(-d, -2, -1).mean(-1) for d in range(T)], -1)
     return Habits({k: share(look_LHTT, p) for k, p in found.items()}, {k: float(share(alike_TT, p)) for k, p in found.items()}, far_LHT)
 
-# %% ../../nbs/lab/53_inside.ipynb #e0775d57
+# %% ../../nbs/lab/53_inside.ipynb #48da0601
 @patch
 def _check(self: Trace, layer: int, head: int):
     L, H = self.look_LHTT.shape[:2]
@@ -213,7 +213,7 @@ def pairs(
     best = sorted(found.items(), key=lambda pair: -sum(pair[1]))[:most]
     return [(*pair, sum(shares)/len(shares), len(shares)) for pair, shares in best]
 
-# %% ../../nbs/lab/53_inside.ipynb #b0ac40b2
+# %% ../../nbs/lab/53_inside.ipynb #d3074682
 @patch
 def without(
     self: Trace,
@@ -230,9 +230,9 @@ def without(
     return F.cross_entropy(logits_BTV.transpose(1, 2), next_BT, reduction='none').mean(1)
 
 @patch
-def _ones(self: Trace, *shape: int) -> Tensor: return torch.ones(shape, device=self.logits_TV.device)
+def _ones(self: Trace, *shape: int) -> Tensor: return self.logits_TV.new_ones(shape)
 
-# %% ../../nbs/lab/53_inside.ipynb #72dc77be
+# %% ../../nbs/lab/53_inside.ipynb #7138a782
 @patch
 @torch.no_grad()
 def ablate(
@@ -253,7 +253,7 @@ def ablate(
     whole, part = self.without(heads_BLH, neurons_BLF).tolist()
     return part - whole
 
-# %% ../../nbs/lab/53_inside.ipynb #93f05ab6
+# %% ../../nbs/lab/53_inside.ipynb #bbc6f83a
 @dataclass
 class Ablation:
     "How much the loss on a text grows without each part"
@@ -280,7 +280,7 @@ def _each(self: Trace, layer: int, which: Sequence[int], kind: str) -> list[floa
         told += self.without(**{f'{kind}_BL{"H" if kind == "heads" else "F"}': factors_BLN}, start=layer).tolist()
     return told
 
-# %% ../../nbs/lab/53_inside.ipynb #c820dd10
+# %% ../../nbs/lab/53_inside.ipynb #224bf1e7
 @patch
 def ablation(
     self: Trace,
@@ -295,7 +295,7 @@ def ablation(
         neurons += [(l, n, told - loss) for n, told in zip(which, self._each(l, which, 'neurons'))]
     return Ablation(loss, heads_LH, slopes_LF, neurons)
 
-# %% ../../nbs/lab/53_inside.ipynb #ea632f84
+# %% ../../nbs/lab/53_inside.ipynb #795bb66c
 @dataclass
 class EmbeddingMap:
     "The embeddings of the tokens, seen from the side where they differ most"

@@ -33,7 +33,10 @@ function surpriseView({ data, tip }) {
 function heat(canvas, size, share) {
   canvas.width = canvas.height = size;
   const c = canvas.getContext("2d"), image = c.createImageData(size, size);
-  for (let i = 0; i < size * size; i++) image.data.set([74, 144, 217, 255 * share(i)], 4 * i);
+  for (let i = 0; i < size * size; i++) {
+    image.data[4 * i] = 74; image.data[4 * i + 1] = 144; image.data[4 * i + 2] = 217;
+    image.data[4 * i + 3] = 255 * share(i);
+  }
   c.putImageData(image, 0, 0);
 }
 
@@ -65,8 +68,9 @@ function attentionView({ data, buffers, texts, tip, ask }) {
   let shares = null, pinned = T - 1;
   const share = (i, j) => shares.getUint16(2 * (i * T + j), true) / 65535;
   function look(i, other = -1) {
+    const most = shares ? Math.max(...texts.slice(0, i + 1).map((_, j) => share(i, j))) : 1;
     spans.forEach((span, j) => {
-      span.style.background = shares && j <= i ? blue(Math.sqrt(share(i, j))) : "";
+      span.style.background = shares && j <= i ? blue(0.8 * share(i, j) / most) : "";
       span.classList.toggle("from", j === i);
       span.classList.toggle("to", j === other);
     });
@@ -103,8 +107,7 @@ function attentionView({ data, buffers, texts, tip, ask }) {
 
 function lensView({ data, texts, tip }) {
   const cells = [], table = el("table", { className: "lens" }), row = (name, tds) => el("tr", {}, el("th", { textContent: name }), ...tds);
-  const last = data.guesses.length - 1;
-  data.guesses.forEach((guesses, l) => table.prepend(row(l === last ? `layer ${l}, said` : l ? `layer ${l}` : "embedding", guesses.map((top, t) => {
+  data.guesses.forEach((guesses, l) => table.prepend(row(l ? `layer ${l}` : "embedding", guesses.map((top, t) => {
     const td = el("td", { textContent: seen(top[0][0]), className: top[0][0] === texts[t + 1] ? "right" : "" });
     td.style.background = blue(0.8 * top[0][1]);
     td.dataset.i = cells.push([l, t, top]) - 1;
