@@ -1,5 +1,7 @@
 // The x-ray in the browser; see lab.js for what it shares with other widgets. Python sends what a view needs when it is first opened.
 
+const MEANING = { previous: "the token before", same: "the same token, earlier", induction: "what came after the same token earlier (Olsson et al. 2022)",
+  first: "the first token of the text", itself: "the token itself" };
 const VIEWS = { surprise: surpriseView, attention: attentionView, lens: lensView, heads: headsView, ablation: ablationView, embeddings: embeddingsView };
 
 const blue = share => `rgb(74 144 217 / ${share.toFixed(3)})`;
@@ -94,14 +96,14 @@ function attentionView({ data, buffers, texts, tip, ask }) {
   function pick(layer, head) {
     for (const b of thumbs.querySelectorAll("button")) b.classList.toggle("on", b.dataset.head === `${layer},${head}`);
     name.textContent = headName(layer, head);
-    ask("head", { layer, head });
+    ask("head", { head: [layer, head] });
   }
   const thumbs = thumbnails(data, buffers[0], pick);
   const node = el("div", { className: "split" },
     el("div", { className: "side" }, thumbs, say("Every head at a glance. Choose one.")),
     el("div", { className: "side" }, name, map, say("A token (row) looks at those before it (columns).")),
     el("div", { className: "wide" }, say("Point at a token to see what it looks at; a click keeps it."), text));
-  pick(data.layer, data.head);
+  pick(...data.head);
   return { node, head(m, [values]) { shares = values; heat(map, T, i => Math.sqrt(values.getUint16(2 * i, true) / 65535)); look(pinned); } };
 }
 
@@ -150,16 +152,16 @@ function headsView({ data, ask }) {
     for (const tr of body.children) tr.classList.toggle("on", tr.dataset.head === chosen);
     name.textContent = headName(l, h);
     side.replaceChildren(name, say("Mean attention by distance"), distances(data.distance[l][h]), pairs);
-    ask("pairs", { layer: l, head: h });
+    ask("pairs", { head: [l, h] });
   }
-  const titles = names.map(k => { const th = el("th", { textContent: k, title: data.meaning[k], onclick: () => { by = k; draw(); } }); th.dataset.name = k; return th; });
+  const titles = names.map(k => { const th = el("th", { textContent: k, title: MEANING[k], onclick: () => { by = k; draw(); } }); th.dataset.name = k; return th; });
   const chance = el("tr", { className: "faint" }, el("th", { textContent: "by chance" }), ...names.map(k => el("td", { textContent: data.chance[k] === null ? "–" : percent(data.chance[k]) })));
   const table = el("table", { className: "heads" }, el("thead", {}, el("tr", {}, el("th"), ...titles), chance), body);
   pick(...draw());
   const node = el("div", {}, say("How much of its attention a head spends on a habit. Click a title to sort, a head for more."),
                   el("div", { className: "split" }, el("div", { className: "scroll tall" }, table), side));
   return { node, pairs(m) {
-    pairs.replaceChildren(say("Who gets most of it, with mean share and count"), el("table", { className: "pairs" }, ...m.data.map(([a, b, p, n]) =>
+    pairs.replaceChildren(say("Who gets most of it, with mean share and count"), el("table", { className: "pairs" }, ...m.data.pairs.map(([a, b, p, n]) =>
       el("tr", {}, el("td", {}, el("code", { textContent: seen(a) }), " → ", el("code", { textContent: seen(b) })), el("td", { textContent: percent(p) }), el("td", { className: "faint", textContent: `× ${n}` })))));
   } };
 }
@@ -198,8 +200,8 @@ function ablationView({ data, ask }) {
       el("div", { className: "wide" }, el("b", { textContent: "Heads" }), ranking(ranked(heads), most)),
       el("div", { className: "wide" }, el("b", { textContent: "Neurons" }), ranking(ranked(neurons), strong))));
   return { node, without(m) {
-    result.replaceChildren(el("span", { textContent: `${off.size} left out: loss ${data.loss.toFixed(3)} → ` }), el("b", { textContent: (data.loss + m.data).toFixed(3) }),
-                           el("span", { className: "faint", textContent: ` (${signed(m.data)})` }));
+    result.replaceChildren(el("span", { textContent: `${off.size} left out: loss ${data.loss.toFixed(3)} → ` }), el("b", { textContent: (data.loss + m.data.more).toFixed(3) }),
+                           el("span", { className: "faint", textContent: ` (${signed(m.data.more)})` }));
   } };
 }
 
