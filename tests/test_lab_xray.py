@@ -5,7 +5,7 @@ import pytest
 
 from lab import cell, open_notebook, run_cell, save, set_theme, write_notebook
 
-SMALL = ('data.corpus=python data.seq_len=96 model.n_layer=2 model.n_embd=64 model.n_head=4 model.n_kv_head=2 train.steps=100 train.batch_size=8 '
+SMALL = ('data.corpus=python data.seq_len=96 model.n_layer=2 model.n_embd=64 model.n_head=4 model.n_kv_head=2 train.steps=60 train.batch_size=8 '
          'train.warmup_steps=10 train.lr=0.02 train.device=cpu train.eval_every=1000 train.sample_every=1000').split()
 TEXT = 'The class statement defines a class object, <b>the class'
 VIEWS = 'surprise attention lens heads ablation embeddings'.split()

@@ -61,7 +61,7 @@ function thumbnails(data, bytes, pick) {
 }
 
 function attentionView({ data, buffers, texts, tip, ask }) {
-  const T = texts.length, map = el("canvas", { className: "map" }), name = el("b");
+  const T = texts.length, map = el("canvas", { className: "map" }), name = el("b"), bluest = el("span", { className: "faint" });
   const text = el("div", { className: "text" }), spans = texts.map((t, i) => {
     const span = el("span", { className: t === "\n" ? "tok nl" : "tok", textContent: t });
     span.dataset.i = i;
@@ -101,10 +101,18 @@ function attentionView({ data, buffers, texts, tip, ask }) {
   const thumbs = thumbnails(data, buffers[0], pick);
   const node = el("div", { className: "split" },
     el("div", { className: "side" }, thumbs, say("Every head at a glance. Choose one.")),
-    el("div", { className: "side" }, name, map, say("A token (row) looks at those before it (columns).")),
+    el("div", { className: "side" }, name, bluest, map, say("A token (row) looks at those before it (columns).")),
     el("div", { className: "wide" }, say("Point at a token to see what it looks at; a click keeps it."), text));
   pick(...data.head);
-  return { node, head(m, [values]) { shares = values; heat(map, T, i => Math.sqrt(values.getUint16(2 * i, true) / 65535)); look(pinned); } };
+  function head(m, [values]) {
+    shares = values;
+    let most = 0; // the first tokens have little to look at, so they don't count
+    for (let i = Math.min(8, T - 1); i < T; i++) for (let j = 0; j <= i; j++) most = Math.max(most, share(i, j));
+    heat(map, T, i => Math.sqrt(Math.min(1, values.getUint16(2 * i, true) / 65535 / most)));
+    bluest.textContent = `, the bluest ${percent(most)}`;
+    look(pinned);
+  }
+  return { node, head };
 }
 
 function lensView({ data, texts, tip }) {
@@ -230,12 +238,13 @@ function xray(model, root) {
   const ask = (what, more = {}) => model.send({ do: "look", what, ...more });
   let open = "surprise", views = {}, texts = [];
   const tabs = Object.keys(VIEWS).map(name => button(name, () => show(name), { className: "tab", role: "tab" }));
+  function put(name) { pane.replaceChildren(views[name].node); pane.classList.remove("waiting"); status.textContent = ""; }
   function show(name) {
     open = name;
     tip.hide();
     for (const t of tabs) t.setAttribute("aria-selected", t.textContent === name);
-    if (views[name]) return pane.replaceChildren(views[name].node);
-    if (!pane.firstChild) pane.append(say("…"));
+    if (views[name]) return put(name);
+    pane.classList.add("waiting");
     status.textContent = name === "ablation" ? "leaving out each part in turn …" : "looking …";
     ask(name);
   }
@@ -243,13 +252,15 @@ function xray(model, root) {
   const handlers = {
     text(m) { text.value = m.text; texts = m.texts; views = {}; error.textContent = ""; show(open); },
     show(m, buffers) {
-      status.textContent = "";
       if (!VIEWS[m.what]) return Object.values(views).find(v => v[m.what])?.[m.what](m, buffers);
       const made = VIEWS[m.what]({ data: m.data, buffers, texts, tip, ask });
       views[m.what] = made.node ? made : { node: made };
-      if (m.what === open) pane.replaceChildren(views[m.what].node);
+      if (m.what === open) put(open);
     },
-    error(m) { error.textContent = m.text; status.textContent = ""; },
+    error(m) {
+      error.textContent = m.text; status.textContent = "";
+      views[open] ? put(open) : pane.replaceChildren();
+    },
   };
   text.onkeydown = e => { if (e.key === "Enter" && (e.ctrlKey || e.metaKey)) { e.preventDefault(); again(); } };
   root.classList.add("xray");
