@@ -5,7 +5,7 @@
 # %% auto #0
 __all__ = ['Trace', 'trace', 'Surprise', 'Lens', 'Habits', 'Ablation', 'EmbeddingMap', 'embedding_map']
 
-# %% ../../nbs/lab/53_inside.ipynb #89e72c3f
+# %% ../../nbs/lab/53_inside.ipynb #b5734611
 import math
 from dataclasses import dataclass
 from pathlib import Path
@@ -26,7 +26,7 @@ from ..model.sampling import Piece, _likeliest
 from ..text.tokenizer import Tokenizer
 from ..train.run import Run
 
-# %% ../../nbs/lab/53_inside.ipynb #03a5577f
+# %% ../../nbs/lab/53_inside.ipynb #c8f0c495
 def attend(
     attn: Attention,
     x_BTD: Tensor,  # normalised
@@ -50,7 +50,7 @@ def fire(
     gate_BTF, up_BTF = mlp.up(x_BTD).chunk(2, -1)
     return F.silu(gate_BTF)*up_BTF
 
-# %% ../../nbs/lab/53_inside.ipynb #f417a668
+# %% ../../nbs/lab/53_inside.ipynb #72f5f25b
 def replay(
     model: GPT,
     x_BTD: Tensor,  # the residual stream before block `start`
@@ -74,7 +74,7 @@ def embedded(model: GPT, idx_BT: Tensor) -> Tensor:  # B T D
     x_BTD = model.embed(idx_BT)
     return x_BTD + model.pos_embed.weight[:idx_BT.shape[1]] if model.cfg.family == 'gpt2' else x_BTD
 
-# %% ../../nbs/lab/53_inside.ipynb #9a59c61e
+# %% ../../nbs/lab/53_inside.ipynb #3fb589c8
 @dataclass(repr=False)
 class Trace:
     "What a model computed while it read a text"
@@ -93,7 +93,7 @@ class Trace:
         L, H, T, _ = self.look_LHTT.shape
         return f'Trace of {T} tokens through {L} layers of {H} heads'
 
-# %% ../../nbs/lab/53_inside.ipynb #24053a41
+# %% ../../nbs/lab/53_inside.ipynb #88c14602
 def _reader(run: str | Path | Run | Learner | GPT, tok: Tokenizer | None) -> tuple[GPT, Tokenizer, str]:
     if not isinstance(run, GPT): return (who := author(run)).model(), who.tok, who.name
     if tok is None: raise ChatGoTError("A model alone can't read: give its tokenizer too, as in trace(model, text, tok).")
@@ -109,7 +109,7 @@ def _ids(model: GPT, tok: Tokenizer, text: str | Sequence[int]) -> list[int]:
         f"The text has {len(ids)} tokens, more than the model's context of {model.cfg.seq_len}. Take a part of it.")
     return ids
 
-# %% ../../nbs/lab/53_inside.ipynb #682b80f6
+# %% ../../nbs/lab/53_inside.ipynb #7cc2c332
 @torch.no_grad()
 def trace(
     run: str | Path | Run | Learner | GPT,  # a run, its folder or name, a learner, or a model
@@ -123,7 +123,7 @@ def trace(
     looks, xs = zip(*replay(model, x_BTD))
     return Trace(model, tok, ids, torch.cat((x_BTD, *xs)), torch.cat(looks), model.head(model.norm(xs[-1]))[0], name)
 
-# %% ../../nbs/lab/53_inside.ipynb #ebcb9235
+# %% ../../nbs/lab/53_inside.ipynb #f3d1abef
 @dataclass
 class Surprise:
     "How a model found a text"
@@ -143,7 +143,7 @@ def surprise(
               in zip(self.ids[1:], told_T, self.texts[1:], _likeliest(logprobs_TV, top))]
     return Surprise(self.texts[0], [token(p, self.tok) for p in pieces], -np.array(told_T))
 
-# %% ../../nbs/lab/53_inside.ipynb #b1d2644c
+# %% ../../nbs/lab/53_inside.ipynb #e421b137
 @dataclass
 class Lens:
     "What each layer would say next; layer 0 is the embedding, before any block"
@@ -165,7 +165,7 @@ def lens(
         told.append(logprobs_TV[:-1].gather(1, next_T1)[:, 0].exp())
     return Lens(self.texts, guesses, torch.stack(told).cpu().numpy())
 
-# %% ../../nbs/lab/53_inside.ipynb #dc6820b2
+# %% ../../nbs/lab/53_inside.ipynb #9ae76f90
 def places(
     ids: Sequence[int],  # T tokens
 ) -> dict[str, np.ndarray]:  # T T, per habit: True where a token (row) would look
@@ -177,7 +177,7 @@ def places(
     first_TT = (back_TT > 0) & (np.arange(T) == 0)
     return {'previous': back_TT == 1, 'same': same_TT, 'induction': after_TT, 'first': first_TT, 'itself': back_TT == 0}
 
-# %% ../../nbs/lab/53_inside.ipynb #f16042d5
+# %% ../../nbs/lab/53_inside.ipynb #3b5d80f6
 @dataclass
 class Habits:
     "What the heads look at"
@@ -200,7 +200,7 @@ def _share(look_TT: np.ndarray, there_TT: np.ndarray) -> np.ndarray:
     if not there_TT.any(): return np.full(look_TT.shape[:-2], np.nan)
     return (look_TT*there_TT).sum(-1)[..., there_TT.any(-1)].mean(-1)
 
-# %% ../../nbs/lab/53_inside.ipynb #dc4c26cc
+# %% ../../nbs/lab/53_inside.ipynb #a8da7fbb
 @patch
 def _check(self: Trace, layer: int, head: int):
     L, H = self.look_LHTT.shape[:2]
@@ -222,7 +222,7 @@ def pairs(
     best = sorted(found.items(), key=lambda pair: -sum(pair[1]))[:most]
     return [(*pair, sum(shares)/len(shares), len(shares)) for pair, shares in best]
 
-# %% ../../nbs/lab/53_inside.ipynb #ac268d1e
+# %% ../../nbs/lab/53_inside.ipynb #6303e65f
 @patch
 def without(
     self: Trace,
@@ -241,7 +241,7 @@ def without(
 @patch
 def _ones(self: Trace, *shape: int) -> Tensor: return self.logits_TV.new_ones(shape)
 
-# %% ../../nbs/lab/53_inside.ipynb #9f23399e
+# %% ../../nbs/lab/53_inside.ipynb #58d0ca56
 @patch
 @torch.no_grad()
 def ablate(
@@ -262,7 +262,7 @@ def ablate(
     whole, part = self.without(heads_BLH, neurons_BLF).tolist()
     return part - whole
 
-# %% ../../nbs/lab/53_inside.ipynb #70e82923
+# %% ../../nbs/lab/53_inside.ipynb #4f74207b
 @dataclass
 class Ablation:
     "How much the loss on a text grows without each part"
@@ -289,7 +289,7 @@ def _each(self: Trace, layer: int, which: Sequence[int], kind: str) -> list[floa
         told += self.without(**{f'{kind}_BL{"H" if kind == "heads" else "F"}': factors_BLN}, start=layer).tolist()
     return told
 
-# %% ../../nbs/lab/53_inside.ipynb #5e651f93
+# %% ../../nbs/lab/53_inside.ipynb #e0244e26
 @patch
 def ablation(
     self: Trace,
@@ -304,7 +304,7 @@ def ablation(
         neurons += [(l, n, told - loss) for n, told in zip(which, self._each(l, which, 'neurons'))]
     return Ablation(loss, heads_LH, slopes_LF, neurons)
 
-# %% ../../nbs/lab/53_inside.ipynb #47394004
+# %% ../../nbs/lab/53_inside.ipynb #34657d55
 def kind(
     text: str,  # a token
 ) -> str:  # lower, upper, digit, space, mark or other
@@ -315,7 +315,7 @@ def kind(
     if c.isdigit(): return 'digit'
     return 'mark' if c.isascii() and c.isprintable() else 'other'
 
-# %% ../../nbs/lab/53_inside.ipynb #8ff5fbb2
+# %% ../../nbs/lab/53_inside.ipynb #b2017735
 @dataclass
 class EmbeddingMap:
     "The embeddings of the tokens, seen from the side where they differ most"

@@ -206,7 +206,7 @@ function ablationView({ data, ask }) {
   const node = el("div", {}, say("How much the loss grows, in nats per token, when a part is left out (its share of the residual stream set to zero)."),
     el("div", { className: "split" }, el("div", { className: "side" }, grid, result),
       el("div", { className: "wide" }, el("b", { textContent: "Heads" }), ranking(ranked(heads), most)),
-      el("div", { className: "wide" }, el("b", { textContent: "Neurons" }), ranking(ranked(neurons), strong))));
+      el("div", { className: "wide" }, el("b", { textContent: "Neurons" }), el("span", { className: "faint", textContent: " with the highest slopes of each layer" }), ranking(ranked(neurons), strong))));
   return { node, without(m) {
     result.replaceChildren(el("span", { textContent: `${off.size} left out: loss ${data.loss.toFixed(3)} → ` }), el("b", { textContent: (data.loss + m.data.more).toFixed(3) }),
                            el("span", { className: "faint", textContent: ` (${signed(m.data.more)})` }));

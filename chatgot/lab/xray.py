@@ -5,7 +5,7 @@
 # %% auto #0
 __all__ = ['XRay', 'xray']
 
-# %% ../../nbs/lab/54_xray.ipynb #b02b4438
+# %% ../../nbs/lab/54_xray.ipynb #01799317
 import base64
 import html
 import math
@@ -28,7 +28,7 @@ from ..text.report import Picture
 from ..text.tokenizer import Tokenizer
 from ..train.run import Run
 
-# %% ../../nbs/lab/54_xray.ipynb #cee21f2f
+# %% ../../nbs/lab/54_xray.ipynb #c37f8789
 @patch
 def _repr_html_(self: Surprise) -> str:
     told = f'{len(self.tokens)} tokens, {self.nats_T.mean():.3f} nats each · {_legend()}' if self.tokens else ''
@@ -36,7 +36,7 @@ def _repr_html_(self: Surprise) -> str:
     return (f'<div style="font:12px/1.6 ui-monospace,monospace"><div style="opacity:.8;margin-bottom:4px">{told}</div>'
             f'<div style="{_BOX}">{first}{"".join(map(_span, self.tokens))}</div></div>')
 
-# %% ../../nbs/lab/54_xray.ipynb #3ff1b6b7
+# %% ../../nbs/lab/54_xray.ipynb #55da3251
 def blue(share: float) -> str: return f'background:rgba(74,144,217,{0.8*share:.2f})'
 
 def _cell(text: str, style: str = 'opacity:.7', title: str = '') -> str:
@@ -51,7 +51,7 @@ def table(
     style = 'border-collapse:collapse;font:12px/1.4 ui-monospace,monospace'
     return f'<div style="overflow-x:auto"><table style="{style}">{body}</table></div>'
 
-# %% ../../nbs/lab/54_xray.ipynb #444ba9cb
+# %% ../../nbs/lab/54_xray.ipynb #0f1dee81
 def _guess(text: str, after: str, guesses: list[tuple[str, float]]) -> str:
     best, p = guesses[0]
     title = '&#10;'.join(map(html.escape, [f'after {seen(text)}', *(f'{seen(text)} {p:.1%}' for text, p in guesses)]))
@@ -67,7 +67,7 @@ def _repr_html_(
     plain = lambda texts: [_cell(seen(text)) for text in texts]
     return table([('came', plain(came)), *rows[::-1], ('read', plain(texts))])
 
-# %% ../../nbs/lab/54_xray.ipynb #2a5df006
+# %% ../../nbs/lab/54_xray.ipynb #9aa79e65
 def _share(x: float) -> str: return '–' if math.isnan(x) else f'{x:.0%}'
 
 @patch
@@ -77,7 +77,7 @@ def _repr_html_(self: Habits) -> str:
              for l, h in np.ndindex(self.distance_LHT.shape[:2])]
     return table([('', map(_cell, self.scores_LH)), ('by chance', [_cell(_share(x)) for x in self.chance.values()]), *heads])
 
-# %% ../../nbs/lab/54_xray.ipynb #2cf7f5b8
+# %% ../../nbs/lab/54_xray.ipynb #915c8957
 def _bar(name: str, value: float, most: float) -> str:
     color, width = '#4a90d9' if value < 0 else '#e07b00', 100*abs(value)/(most or 1)
     bar = f'<span style="display:block;height:8px;width:{width:.1f}%;background:{color}"></span>'
@@ -96,7 +96,7 @@ def _repr_html_(self: Ablation) -> str:
     return (f'<div style="font:12px/1.5 ui-monospace,monospace">loss {self.loss:.3f}; nats per token more without'
             f'<div style="display:flex;flex-wrap:wrap;gap:8px 24px">{heads}{neurons}</div></div>')
 
-# %% ../../nbs/lab/54_xray.ipynb #35f1511a
+# %% ../../nbs/lab/54_xray.ipynb #d7820718
 INK = '#808890'
 QUIET = {f'{what}color': INK for what in ('axes.edge', 'axes.label', 'text.', 'xtick.', 'ytick.')} | {
     'figure.facecolor': 'none', 'axes.facecolor': 'none', 'font.size': 8, 'axes.titlesize': 8}
@@ -123,7 +123,7 @@ def thumbnails(
     small = F.adaptive_max_pool2d(look_LHTT.float().cpu(), min(size, look_LHTT.shape[-1]))
     return (small.sqrt()*255).round().byte().numpy()
 
-# %% ../../nbs/lab/54_xray.ipynb #20520efb
+# %% ../../nbs/lab/54_xray.ipynb #a246c889
 @patch
 def plot(self: Trace) -> Picture:
     "The attention of every head: a token (row) looks at those before it (columns)"
@@ -138,7 +138,7 @@ def plot(self: Trace) -> Picture:
         ax.xaxis.tick_top()
     return fig
 
-# %% ../../nbs/lab/54_xray.ipynb #ba061502
+# %% ../../nbs/lab/54_xray.ipynb #065f4459
 @patch
 def plot_head(
     self: Trace,
@@ -155,7 +155,7 @@ def plot_head(
         for ticks in ax.set_xticks, ax.set_yticks: ticks(range(len(texts)), texts, fontsize=6, family='monospace')
     return fig
 
-# %% ../../nbs/lab/54_xray.ipynb #5a1892b4
+# %% ../../nbs/lab/54_xray.ipynb #c9ada976
 _COLORS = {'lower': '#4a90d9', 'upper': '#ab5fc4', 'digit': '#e07b00', 'mark': '#3f9b46', 'space': '#e0534f', 'other': INK}
 
 @patch
@@ -171,7 +171,7 @@ def plot(self: EmbeddingMap) -> Picture:
         ax.set(xlabel=f'{self.share_2[0]:.0%} of the variance', ylabel=f'{self.share_2[1]:.0%}')
     return fig
 
-# %% ../../nbs/lab/54_xray.ipynb #847f07ca
+# %% ../../nbs/lab/54_xray.ipynb #242cdc16
 class XRay(LiveWidget):
     "See inside a model while it reads a text"
     _esm = _lab_files('lab.js', 'xray.js')
@@ -211,7 +211,7 @@ class XRay(LiveWidget):
 
     def __repr__(self): return f"X-ray of '{self.about['title']}', a widget for JupyterLab; anywhere: .html()"
 
-# %% ../../nbs/lab/54_xray.ipynb #287ba618
+# %% ../../nbs/lab/54_xray.ipynb #57f91361
 def _numbers(x: np.ndarray) -> list: return np.where(np.isnan(x), None, np.round(x.astype(float), 4)).tolist()
 
 def _surprise(x: XRay, _) -> dict:
@@ -241,7 +241,7 @@ def _embeddings(x: XRay, _) -> dict:
     m = embedding_map(x.trace.model, x.trace.tok)
     return dict(texts=m.texts, kinds=m.kinds, xy=m.xy_V2.tolist(), share=m.share_2.tolist(), like=m.like_VN.tolist())
 
-# %% ../../nbs/lab/54_xray.ipynb #74e3e27e
+# %% ../../nbs/lab/54_xray.ipynb #7e978041
 VIEWS = {'surprise': _surprise, 'attention': _attention, 'head': _head, 'heads': _heads,
          'ablation': _ablation, 'embeddings': _embeddings,
          'lens': lambda x, _: dict(guesses=x.result('lens').guesses_LTN),
@@ -259,7 +259,7 @@ def look(
     self.send({'do': 'show', 'what': ask['what'], 'data': data}, buffers)
     if ask['what'] == 'ablation': self.keep()
 
-# %% ../../nbs/lab/54_xray.ipynb #cd5692c7
+# %% ../../nbs/lab/54_xray.ipynb #0c5c1b8c
 # Where the widget is missing, no word about that
 _ALONE = '<style>.jp-OutputArea-child:not(:has(.chatgot)):has(+ * .chatgot-still) { display: none }</style>'
 
@@ -283,7 +283,7 @@ def html(self: XRay) -> str:
     title = f'<p style="margin:4px 0"><b>X-ray</b> of {html.escape(self.about["title"])}</p>'
     return f'<div class="chatgot-still">{title}{parts}</div>'
 
-# %% ../../nbs/lab/54_xray.ipynb #6823a81d
+# %% ../../nbs/lab/54_xray.ipynb #c11b64fe
 @patch
 def _ipython_display_(self: XRay):
     super(XRay, self)._ipython_display_()
