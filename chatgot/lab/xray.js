@@ -241,6 +241,7 @@ function xray(model, root) {
   function put(name) { pane.replaceChildren(views[name].node); pane.classList.remove("waiting"); status.textContent = ""; }
   function show(name) {
     open = name;
+    error.textContent = "";
     tip.hide();
     for (const t of tabs) t.setAttribute("aria-selected", t.textContent === name);
     if (views[name]) return put(name);
