@@ -1,57 +1,4 @@
-// The playground and the chat in the browser. They draw what Python sends and tell it what was clicked, nothing else.
-// All text, whether a model's or a person's, goes into the page as text, never as HTML.
-
-function el(tag, props = {}, ...children) {
-  const e = Object.assign(document.createElement(tag), props);
-  e.append(...children);
-  return e;
-}
-
-const percent = p => (100 * p).toFixed(p >= 0.0995 ? 0 : p >= 0.001 ? 1 : 2) + " %";
-const seen = text => JSON.stringify(text).slice(1, -1).replaceAll('\\"', '"').replaceAll(" ", "␣");
-
-// Sure tokens stay plain, surprising ones are ever warmer; the same scale as `shade` in playground.py
-function shade(p) {
-  const s = Math.sqrt(Math.min(Math.abs(Math.log10(Math.min(Math.max(p, 1e-9), 1))), 3) / 3);
-  return `hsl(${50 - 45 * s} 90% 50% / ${0.6 * s})`;
-}
-
-function legend() {
-  const steps = [1, 0.5, 0.1, 0.01, 0.001].map(p => {
-    const i = el("i", { textContent: 100 * p + " %" });
-    i.style.background = shade(p);
-    return i;
-  });
-  return el("span", { className: "legend faint", title: "What the model itself gave each token" }, "probability ", ...steps);
-}
-
-// One readout for all tokens, outside the notebook's scrolling parts
-function tooltip() {
-  const tip = el("div", { className: "chatgot chatgot-tip", hidden: true });
-  document.body.append(tip);
-  function fill([text, p, top]) {
-    const bars = el("div", { className: "bars" });
-    const chosen = ([t]) => (t === text ? " chosen" : "");
-    for (const alt of top.some(chosen) ? top : [...top, [text, p]]) {
-      const bar = el("div", { className: "bar" + chosen(alt) });
-      bar.style.width = 100 * alt[1] + "%";
-      bars.append(el("code", { className: chosen(alt), textContent: seen(alt[0]) }), bar,
-                  el("span", { className: "number" + chosen(alt), textContent: percent(alt[1]) }));
-    }
-    tip.replaceChildren(el("b", {}, el("code", { textContent: seen(text) })), ` with ${percent(p)} `, bars);
-  }
-  return {
-    show(token, at) {
-      fill(token);
-      tip.hidden = false;
-      const r = at.getClientRects()[0] ?? at.getBoundingClientRect(), h = tip.offsetHeight;
-      tip.style.left = Math.max(4, Math.min(r.left, innerWidth - tip.offsetWidth - 4)) + "px";
-      tip.style.top = (r.bottom + 6 + h > innerHeight ? r.top - 6 - h : r.bottom + 6) + "px";
-    },
-    hide() { tip.hidden = true; },
-    remove() { tip.remove(); },
-  };
-}
+// The playground and the chat in the browser; see lab.js for what they share with others
 
 // Follow the end of a growing text, unless a person has scrolled away from it
 function following(box, change) {
@@ -59,8 +6,6 @@ function following(box, change) {
   change();
   if (atEnd) box.scrollTop = box.scrollHeight;
 }
-
-function button(text, onclick, props = {}) { return el("button", { type: "button", textContent: text, onclick, ...props }); }
 
 function field(name, props, title) {
   const input = el("input", { type: "number", ...props });
@@ -107,15 +52,14 @@ function column(prompt, seed, tip, useSeed) {
   const surprise = el("span"), tokens = new WeakMap();
   const seedLink = el("a", { textContent: `seed ${seed}`, title: "Take this seed", onclick: () => useSeed(seed) });
   let nats = 0, count = 0;
-  text.onmouseover = e => { const t = tokens.get(e.target); t ? tip.show(t, e.target) : tip.hide(); };
+  text.onmouseover = e => { const t = tokens.get(e.target); t ? tip.show(e.target, ...alternatives(t)) : tip.hide(); };
   text.onmouseleave = () => tip.hide();
   text.onscroll = () => tip.hide();
   return {
     node: el("div", { className: "column" }, el("div", { className: "head faint" }, seedLink, surprise), text),
     add(list) {
       following(text, () => text.append(...list.map(t => {
-        const span = el("span", { className: t[0] === "\n" ? "tok nl" : "tok", textContent: t[0] });
-        span.style.background = shade(t[1]);
+        const span = colored(t);
         tokens.set(span, t);
         nats -= Math.log(t[1]); count += 1;
         return span;
@@ -123,15 +67,6 @@ function column(prompt, seed, tip, useSeed) {
       if (count) surprise.textContent = `${count} tokens, ${(nats / count).toFixed(2)} nats each`;
     },
   };
-}
-
-// What both widgets share: messages, and a tidy end
-function connect(model, root, handlers) {
-  root.dataset.lmSuppressShortcuts = "true"; // typing here is no command to JupyterLab
-  const heard = m => handlers[m.do]?.(m);
-  model.on("msg:custom", heard);
-  model.send({ do: "hello" });
-  return () => model.off("msg:custom", heard);
 }
 
 function keepButton(model, root, error) {
