@@ -5,7 +5,7 @@
 # %% auto #0
 __all__ = ['PART', 'SMALL', 'Part', 'text_parts', 'encode_part', 'encode_parts', 'token_arrays', 'token_file']
 
-# %% ../../nbs/text/15_store.ipynb #af78c0ac
+# %% ../../nbs/text/15_store.ipynb #41194d22
 import json
 import os
 from collections import deque
@@ -23,7 +23,7 @@ from .corpus import Corpus
 from .subwords import parts
 from .tokenizer import Tokenizer
 
-# %% ../../nbs/text/15_store.ipynb #0b6bc8ce
+# %% ../../nbs/text/15_store.ipynb #d3626e09
 PART = 1 << 18  # characters
 
 class Part(NamedTuple):
@@ -40,7 +40,7 @@ def text_parts(corpus: Corpus) -> Iterator[Part]:
             yield Part(doc.name, at, text)
             at += len(text)
 
-# %% ../../nbs/text/15_store.ipynb #7e5d28c5
+# %% ../../nbs/text/15_store.ipynb #19d4a944
 def encode_part(
     tok: Tokenizer,
     part: Part,
@@ -52,7 +52,7 @@ def encode_part(
         raise ChatGoTError(f'{where}: {e}') from None
     return ids if part.at or tok.eot is None else np.concatenate((np.array([tok.eot], ids.dtype), ids))
 
-# %% ../../nbs/text/15_store.ipynb #0615c4f3
+# %% ../../nbs/text/15_store.ipynb #1f8e7dc6
 def _start(tok: Tokenizer):
     global _tok
     os.environ['TOKENIZERS_PARALLELISM'] = 'false'
@@ -81,7 +81,7 @@ def encode_parts(
     try: yield from _in_order(partial(pool.submit, store._work), items, 2*workers)
     finally: pool.shutdown(wait=True, kill_workers=True)
 
-# %% ../../nbs/text/15_store.ipynb #4ded20b1
+# %% ../../nbs/text/15_store.ipynb #d20e23c5
 SMALL = 1 << 24  # characters
 
 def token_arrays(
@@ -101,14 +101,14 @@ def token_arrays(
                 if i >= done: yield part
         yield from encode_parts(tok, shown(), workers)
 
-# %% ../../nbs/text/15_store.ipynb #9012a70a
+# %% ../../nbs/text/15_store.ipynb #b90223cd
 class _Growing:
     "A file of ids in the making"
     def __init__(self, path: Path):
         self.path, self.note = path.with_suffix('.part'), path.with_suffix('.json')
         self.parts, self.bytes = json.loads(self.note.read_text()) if self.note.exists() and self.path.exists() else (0, 0)
 
-    def write(self, arrays: Iterable[np.ndarray], every: int = 16):
+    def write(self, arrays: Iterable[np.ndarray], every: int = 8):
         with open(self.path, 'r+b' if self.bytes else 'wb') as f:
             f.truncate(self.bytes); f.seek(self.bytes)
             for ids in arrays:
@@ -124,7 +124,7 @@ class _Growing:
     def delete(self):
         for f in (self.path, self.note): f.unlink(missing_ok=True)
 
-# %% ../../nbs/text/15_store.ipynb #b3dc881c
+# %% ../../nbs/text/15_store.ipynb #d01562dd
 def token_file(
     corpus: Corpus,
     tok: Tokenizer,
