@@ -7,7 +7,7 @@ __all__ = ['ChatGoTError', 'nearest', 'Section', 'ModelSettings', 'DataSettings'
            'fields', 'presets', 'preset', 'read_yaml', 'from_dotted', 'from_env', 'from_args', 'nearest_setting',
            'check', 'merge', 'load_settings', 'to_yaml', 'write_atomic', 'cache_dir', 'pick_device', 'set_seed']
 
-# %% ../nbs/00_config.ipynb #bb5d4414
+# %% ../nbs/00_config.ipynb #b6ee186f
 import os
 import tempfile
 from difflib import SequenceMatcher, get_close_matches
@@ -19,11 +19,11 @@ import yaml
 from dotenv import dotenv_values
 from pydantic import BaseModel, ConfigDict, Field, PositiveInt, TypeAdapter, ValidationError, model_validator
 
-# %% ../nbs/00_config.ipynb #22bb8e35
+# %% ../nbs/00_config.ipynb #eb1e3b82
 class ChatGoTError(Exception):
     "What was wrong, where, and what to do, in one or two lines"
 
-# %% ../nbs/00_config.ipynb #cd984d2b
+# %% ../nbs/00_config.ipynb #4565f43a
 def nearest(
     name: str,  # what was asked for
     known: Iterable[str],  # the names there are
@@ -33,12 +33,12 @@ def nearest(
     close = get_close_matches(name.lower(), lower, n=1, cutoff=0.5)
     return f"Did you mean '{lower[close[0]]}'?" if close else f"Known: {', '.join(known)}."
 
-# %% ../nbs/00_config.ipynb #0226ed1c
+# %% ../nbs/00_config.ipynb #326d0b64
 class Section(BaseModel):
     "A group of settings; unknown names are errors"
     model_config = ConfigDict(extra='forbid', validate_assignment=True, protected_namespaces=())
 
-# %% ../nbs/00_config.ipynb #6b753f42
+# %% ../nbs/00_config.ipynb #a0a3cd55
 class ModelSettings(Section):
     "The shape of the GPT"
     family: Literal['gpt2', 'modern'] = Field('modern', description=
@@ -50,17 +50,19 @@ class ModelSettings(Section):
     n_embd: PositiveInt = Field(128, description='model width')
     dropout: float = Field(0., ge=0, lt=1, description='share of activations dropped while training')
 
-# %% ../nbs/00_config.ipynb #794246fe
+# %% ../nbs/00_config.ipynb #e8843818
 class DataSettings(Section):
     "The text and how it is cut up"
     corpus: str = Field('shakespeare', description='a built-in text, a file, glob, folder or URL')
-    tokenizer: Literal['char'] = Field('char', description='how text becomes numbers; char: one token per character')
+    tokenizer: str = Field('char', description='how text becomes numbers: char, byte, bpe (trained on the text), '
+                           "a tokenizer.json, a folder with one, or owner/name on Hugging Face's hub")
+    vocab_size: int = Field(4096, ge=257, description='tokens of a bpe that is trained')
     seq_len: PositiveInt = Field(256, description='context: tokens the model sees at once')
     val_fraction: float = Field(0.1, gt=0, lt=1, description='share of the text kept for validation')
     split: Literal['contiguous', 'document'] = Field('contiguous', description=
         'contiguous: validate on the last part of the text; document: on whole documents drawn at random')
 
-# %% ../nbs/00_config.ipynb #aac86708
+# %% ../nbs/00_config.ipynb #0e62d112
 class TrainSettings(Section):
     "How the model learns"
     steps: PositiveInt | None = Field(1000, description='optimizer steps to take; none: until seconds are up')
@@ -89,7 +91,7 @@ class TrainSettings(Section):
         if self.steps is None and self.seconds is None: raise ValueError('set train.steps or train.seconds')
         return self
 
-# %% ../nbs/00_config.ipynb #3de684ee
+# %% ../nbs/00_config.ipynb #47818a3e
 class SampleSettings(Section):
     "How text is written"
     prompt: str = Field('\n', description='text to go on from')
@@ -102,7 +104,7 @@ class SampleSettings(Section):
     seed: int | None = Field(None, ge=0, lt=2**63, description='the same seed writes the same text; none: a new one')
     stop: list[str] = Field([], description='stop before any of these strings')
 
-# %% ../nbs/00_config.ipynb #39d9c44d
+# %% ../nbs/00_config.ipynb #484ab497
 class Settings(Section):
     "Everything that shapes a run"
     model: ModelSettings = ModelSettings()
@@ -121,12 +123,12 @@ class Settings(Section):
             raise ValueError('model.n_kv_head: the gpt2 family has one key/value head per head; set model.family=modern')
         return self
 
-# %% ../nbs/00_config.ipynb #e5558abe
+# %% ../nbs/00_config.ipynb #5ea9c48b
 def fields() -> dict[str, Any]:  # dotted name -> pydantic's description of the setting
     "Every setting there is, by its dotted name"
     return {f'{s}.{k}': f for s, m in Settings.model_fields.items() for k, f in m.annotation.model_fields.items()}
 
-# %% ../nbs/00_config.ipynb #035d0539
+# %% ../nbs/00_config.ipynb #4743f837
 def presets(
     kind: str = 'experiments',  # experiments, models or data
 ) -> list[str]:  # their names
@@ -144,7 +146,7 @@ def preset(
 def _expand(d: dict) -> dict:
     return d | {k: preset(d[k], kind) for k, kind in (('model', 'models'), ('data', 'data')) if isinstance(d.get(k), str)}
 
-# %% ../nbs/00_config.ipynb #af1d43bd
+# %% ../nbs/00_config.ipynb #f6c8f7c8
 def read_yaml(
     path: str | Path,  # a settings file
 ) -> dict:  # sections of settings
@@ -156,7 +158,7 @@ def read_yaml(
     if not isinstance(d, dict): raise ChatGoTError(f'{path}: expected sections like `train:` with settings below them.')
     return _expand(d)
 
-# %% ../nbs/00_config.ipynb #61cff338
+# %% ../nbs/00_config.ipynb #6a6f3bf8
 def _typed(name: str, text: str) -> Any:
     f = fields().get(name)
     if f is None: return text
@@ -173,7 +175,7 @@ def from_dotted(
         d.setdefault(section, {})[name] = _typed(k, v)
     return d
 
-# %% ../nbs/00_config.ipynb #ce437826
+# %% ../nbs/00_config.ipynb #898c70be
 def from_env(
     env: dict[str, str] | None = None,  # by default `.env` in this folder, then the process's environment
 ) -> dict:  # section -> name -> value
@@ -182,7 +184,7 @@ def from_env(
     mine = {k[8:].lower().replace('__', '.', 1): v for k, v in env.items() if k.startswith('CHATGOT_') and '__' in k}
     return from_dotted({k: v for k, v in mine.items() if v is not None})
 
-# %% ../nbs/00_config.ipynb #b215ab24
+# %% ../nbs/00_config.ipynb #249507ac
 def from_args(
     args: Iterable[str],  # such as `train.lr=3e-4`
 ) -> dict:  # section -> name -> value
@@ -191,7 +193,7 @@ def from_args(
         if '=' not in a: raise ChatGoTError(f"'{a}' is not a setting. Write it as section.name=value, for example train.steps=100.")
     return from_dotted(dict(a.split('=', 1) for a in args))
 
-# %% ../nbs/00_config.ipynb #7fc37aba
+# %% ../nbs/00_config.ipynb #fab3b1c4
 def nearest_setting(
     name: str,  # with or without its section
 ) -> str:  # "Did you mean …?", or what the section has
@@ -202,7 +204,7 @@ def nearest_setting(
     if like(best)[0] >= 0.5: return f"Did you mean '{best}'?"
     return f'Known: {", ".join(f for f in fields() if f.startswith(section))}.'
 
-# %% ../nbs/00_config.ipynb #f9434487
+# %% ../nbs/00_config.ipynb #91e3f296
 def _message(e: ValidationError) -> str:
     "The first of pydantic's complaints, in our words"
     err = e.errors()[0]
@@ -239,14 +241,14 @@ def load_settings(
     base = preset(preset_name) if file is None else read_yaml(file)
     return check(merge(base, from_env(env), from_args(args)))
 
-# %% ../nbs/00_config.ipynb #728d1ab3
+# %% ../nbs/00_config.ipynb #fb787a13
 def to_yaml(
     s: Settings,
 ) -> str:  # every setting, defaults too
     "Settings as a file that `load_settings` reads"
     return yaml.safe_dump(s.model_dump(), sort_keys=False, allow_unicode=True)
 
-# %% ../nbs/00_config.ipynb #dfcd8e06
+# %% ../nbs/00_config.ipynb #b17da649
 def write_atomic(
     path: str | Path,  # the file to make or replace
     data: str | bytes,  # text is written as UTF-8
@@ -264,7 +266,7 @@ def write_atomic(
         Path(tmp).unlink(missing_ok=True)
         raise
 
-# %% ../nbs/00_config.ipynb #bb72b977
+# %% ../nbs/00_config.ipynb #a5c8e558
 def cache_dir() -> Path:  # made if need be
     "Where texts and token files are kept: `$CHATGOT_CACHE`, or `~/.cache/chatgot`"
     d = Path(os.environ.get('CHATGOT_CACHE') or Path.home()/'.cache'/'chatgot')
@@ -272,7 +274,7 @@ def cache_dir() -> Path:  # made if need be
     except OSError as e: raise ChatGoTError(f"Can't make the cache folder {d}: {e.strerror}. Set CHATGOT_CACHE to another place.") from None
     return d
 
-# %% ../nbs/00_config.ipynb #320e73e6
+# %% ../nbs/00_config.ipynb #1c3ec99e
 def pick_device(
     name: str = 'auto',  # cpu, cuda, cuda:1, mps or auto
 ):  # -> torch.device
