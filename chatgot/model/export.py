@@ -5,7 +5,8 @@
 # %% auto #0
 __all__ = ['GGUF_TYPES', 'to_hf_folder', 'to_gguf', 'to_onnx']
 
-# %% ../../nbs/model/25_export.ipynb #a5572988
+# %% ../../nbs/model/25_export.ipynb #ef461b9b
+import copy
 import json
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -22,7 +23,7 @@ from ..text.tokenizer import ByteTokenizer, CharTokenizer, Tokenizer, utf8
 
 if TYPE_CHECKING: import gguf
 
-# %% ../../nbs/model/25_export.ipynb #568e90ca
+# %% ../../nbs/model/25_export.ipynb #a2805baa
 def to_hf_folder(
     model: GPT,
     tok: Tokenizer,
@@ -42,7 +43,7 @@ def to_hf_folder(
     write_atomic(out/'tokenizer.json', theirs.to_str(pretty=True))
     save_file(state, out/'model.safetensors', {'format': 'pt'})
 
-# %% ../../nbs/model/25_export.ipynb #0579f7dd
+# %% ../../nbs/model/25_export.ipynb #27d0c0aa
 GGUF_TYPES = 'f32', 'f16', 'q8_0', 'q4_0'
 
 def _gguf():
@@ -61,7 +62,7 @@ def _gguf_shape(w: 'gguf.GGUFWriter', model: GPT):
     w.add_key_length(c.head_dim)
     w.add_value_length(c.head_dim)
 
-# %% ../../nbs/model/25_export.ipynb #30dca2b1
+# %% ../../nbs/model/25_export.ipynb #937bbc55
 def _gguf_tokenizer(w: 'gguf.GGUFWriter', tok: Tokenizer):
     "The tokenizer in llama.cpp's words"
     if isinstance(tok, BPETokenizer): return _gguf_bpe(w, tok)
@@ -89,7 +90,7 @@ def _gguf_bpe(w: 'gguf.GGUFWriter', tok: BPETokenizer):
     w.add_bos_token_id(tok.eot)
     w.add_add_bos_token(False)
 
-# %% ../../nbs/model/25_export.ipynb #c2fb4ece
+# %% ../../nbs/model/25_export.ipynb #b58b5864
 def _gguf_tensors(model: GPT, kind: str):
     "Name, numbers and type of each tensor as llama.cpp wants it"
     gguf, gpt2 = _gguf(), model.cfg.family == 'gpt2'
@@ -123,7 +124,7 @@ def to_gguf(
         tmp.replace(path)
     finally: tmp.unlink(missing_ok=True)
 
-# %% ../../nbs/model/25_export.ipynb #96ca6169
+# %% ../../nbs/model/25_export.ipynb #fe14a645
 class _Longer:
     "A cache that grows by joining, which a graph can say"
     def __init__(self, k_LBKTE: Tensor, v_LBKTE: Tensor): self.past, self.new = (k_LBKTE, v_LBKTE), ([], [])
@@ -149,7 +150,7 @@ class _Step(nn.Module):
         for block in m.blocks: x_BTD = block(x_BTD, at)
         return m.head(m.norm(x_BTD)), torch.stack(cache.new[0]), torch.stack(cache.new[1])
 
-# %% ../../nbs/model/25_export.ipynb #d4b2d812
+# %% ../../nbs/model/25_export.ipynb #f71cce3a
 def to_onnx(
     model: GPT,
     path: str | Path,  # usually ends in .onnx
@@ -157,9 +158,11 @@ def to_onnx(
     "Write one step of a model, with a key/value cache, for ONNX Runtime"
     try: import onnx, onnxscript
     except ImportError: raise ChatGoTError("ONNX needs onnx and onnxscript: pip install 'chatgot[onnx]'.") from None
-    c, step = model.cfg, _Step(model).cpu().float().eval()
+    c, path, step = model.cfg, Path(path), _Step(copy.deepcopy(model).cpu().float()).eval()
+    tmp = path.with_name(f'.{path.name}.part')
     idx_BT, past = torch.zeros(2, 3, dtype=torch.int64), torch.zeros(c.n_layer, 2, c.kv_heads, 5, c.head_dim)
     B, T, P = (torch.export.Dim(n) for n in ('batch', 'new', 'past'))
-    torch.onnx.export(step, (idx_BT, past, past), str(path), dynamo=True, external_data=False, verbose=False,
+    torch.onnx.export(step, (idx_BT, past, past.clone()), str(tmp), dynamo=True, external_data=False, verbose=False,
                       input_names=['input_ids', 'past_k', 'past_v'], output_names=['logits', 'k', 'v'],
                       dynamic_shapes=({0: B, 1: T}, {1: B, 3: P}, {1: B, 3: P}))
+    tmp.replace(path)
