@@ -5,7 +5,7 @@
 # %% auto #0
 __all__ = ['LAYOUTS', 'save_weights', 'load_weights', 'Layout', 'to_hf', 'hf_model', 'hub_folder', 'from_hf']
 
-# %% ../../nbs/model/22_weights.ipynb #afd0618f
+# %% ../../nbs/model/22_weights.ipynb #6f53ad45
 import hashlib
 import json
 from dataclasses import asdict, dataclass
@@ -20,7 +20,7 @@ from torch import Tensor
 from ..config import ChatGoTError, ModelSettings, check, pick_device, write_atomic
 from .gpt import GPT, GPTConfig
 
-# %% ../../nbs/model/22_weights.ipynb #153b3c88
+# %% ../../nbs/model/22_weights.ipynb #e3407265
 def _digest(config: str, tensors: dict[str, Tensor]) -> str:
     "SHA-256 of the shape and of every tensor with its name and type"
     h = hashlib.sha256(config.encode())
@@ -41,7 +41,7 @@ def save_weights(
     try: write_atomic(path, data)
     except OSError as e: raise ChatGoTError(f"Can't write the weights to {path}: {e.strerror}.") from None
 
-# %% ../../nbs/model/22_weights.ipynb #3a44b421
+# %% ../../nbs/model/22_weights.ipynb #1fad1ded
 def _read(path: str | Path) -> tuple[dict[str, str], dict[str, Tensor]]:
     "Metadata and tensors of a safetensors file"
     try:
@@ -68,10 +68,13 @@ def load_weights(
     if _digest(meta['chatgot'], tensors) != meta['sha256']:
         raise ChatGoTError(f"{path} is damaged: its checksum doesn't agree. Take another checkpoint.")
     model = GPT(_checked(json.loads(meta['chatgot']))).to(tensors['embed.weight'].dtype)
+    if ranks := {len(t) for k, t in tensors.items() if k.endswith('.a')}:
+        from chatgot.model.lora import add_lora  # a later chapter; a model in the midst of fine-tuning
+        add_lora(model, ranks.pop())
     model.load_state_dict(tensors | {'head.weight': tensors['embed.weight']})
     return model.to(pick_device(str(device))).eval()
 
-# %% ../../nbs/model/22_weights.ipynb #06cb98bd
+# %% ../../nbs/model/22_weights.ipynb #de40a23c
 @dataclass(frozen=True)
 class Layout:
     "A family in Hugging Face's words"
@@ -120,7 +123,7 @@ LAYOUTS = {
             'norm': ('model.norm',)},
         transposed=False)}
 
-# %% ../../nbs/model/22_weights.ipynb #8a193e8d
+# %% ../../nbs/model/22_weights.ipynb #9e06d1e1
 def _modules(cfg: GPTConfig) -> Iterator[tuple[str, list[str], bool]]:
     "Our module, theirs, and whether matrices are turned; layer by layer"
     lay = LAYOUTS[cfg.family]
@@ -140,7 +143,7 @@ def to_hf(
             state |= {f'{t}.{kind}': part.contiguous() for t, part in zip(theirs, parts)}
     return lay.fixed | {theirs: getattr(cfg, ours) for theirs, ours in lay.config.items()}, state
 
-# %% ../../nbs/model/22_weights.ipynb #80c66ffd
+# %% ../../nbs/model/22_weights.ipynb #d45ee1c6
 def hf_model(
     model: GPT,
 ):  # -> transformers.PreTrainedModel, in `eval` mode, where the weights are
@@ -153,7 +156,7 @@ def hf_model(
     hf.load_state_dict(state | {'lm_head.weight': w.detach()})
     return hf.eval()
 
-# %% ../../nbs/model/22_weights.ipynb #cdb2a467
+# %% ../../nbs/model/22_weights.ipynb #a10130ef
 def hub_folder(
     source: str | Path,  # a folder, or owner/name on Hugging Face's hub
 ) -> Path:
@@ -182,7 +185,7 @@ def _hf_config(folder: Path) -> GPTConfig:
             f"{folder}: {k}={d[k]}, but the family '{family}' has {wanted[k]}. Such a model can't be held.")
     return cfg
 
-# %% ../../nbs/model/22_weights.ipynb #19050168
+# %% ../../nbs/model/22_weights.ipynb #6f601d33
 def _hf_tensors(folder: Path) -> dict[str, Tensor]:
     "All tensors of a folder's safetensors files"
     files = sorted(folder.glob('*.safetensors'))

@@ -5,7 +5,7 @@
 # %% auto #0
 __all__ = ['PART', 'SMALL', 'Part', 'text_parts', 'encode_part', 'encode_parts', 'token_arrays', 'token_file']
 
-# %% ../../nbs/text/15_store.ipynb #9612356e
+# %% ../../nbs/text/15_store.ipynb #b1821b29
 import json
 import os
 from collections import deque
@@ -23,7 +23,7 @@ from .corpus import Corpus
 from .subwords import parts
 from .tokenizer import Tokenizer
 
-# %% ../../nbs/text/15_store.ipynb #d7a84e16
+# %% ../../nbs/text/15_store.ipynb #431bdbbf
 PART = 1 << 18  # characters
 
 class Part(NamedTuple):
@@ -40,7 +40,7 @@ def text_parts(corpus: Corpus) -> Iterator[Part]:
             yield Part(doc.name, at, text)
             at += len(text)
 
-# %% ../../nbs/text/15_store.ipynb #dff9b6b7
+# %% ../../nbs/text/15_store.ipynb #0eb15c0d
 def encode_part(
     tok: Tokenizer,
     part: Part,
@@ -52,7 +52,7 @@ def encode_part(
         raise ChatGoTError(f'{where}: {e}') from None
     return ids if part.at or tok.eot is None else np.concatenate((np.array([tok.eot], ids.dtype), ids))
 
-# %% ../../nbs/text/15_store.ipynb #d0c0d3a2
+# %% ../../nbs/text/15_store.ipynb #cf2fffa5
 def _start(tok: Tokenizer):
     global _tok
     os.environ['TOKENIZERS_PARALLELISM'] = 'false'
@@ -81,7 +81,7 @@ def encode_parts(
     try: yield from _in_order(partial(pool.submit, store._work), items, 2*workers)
     finally: pool.shutdown(wait=True, kill_workers=True)
 
-# %% ../../nbs/text/15_store.ipynb #e812b250
+# %% ../../nbs/text/15_store.ipynb #5e54a516
 SMALL = 1 << 24  # characters
 
 def token_arrays(
@@ -101,7 +101,7 @@ def token_arrays(
                 if i >= done: yield part
         yield from encode_parts(tok, shown(), workers)
 
-# %% ../../nbs/text/15_store.ipynb #3db44a1b
+# %% ../../nbs/text/15_store.ipynb #79d6737b
 class _Growing:
     "A file of ids in the making"
     def __init__(self, path: Path):
@@ -124,7 +124,7 @@ class _Growing:
     def delete(self):
         for f in (self.path, self.note): f.unlink(missing_ok=True)
 
-# %% ../../nbs/text/15_store.ipynb #7b1396b3
+# %% ../../nbs/text/15_store.ipynb #5268deb0
 def token_file(
     corpus: Corpus,
     tok: Tokenizer,

@@ -5,7 +5,7 @@
 # %% auto #0
 __all__ = ['OPEN', 'FORMATS', 'text_source', 'model_card', 'export']
 
-# %% ../../nbs/train/36_export.ipynb #a88ae5e9
+# %% ../../nbs/train/36_export.ipynb #c2b1cc69
 import re
 import shutil
 from pathlib import Path
@@ -13,13 +13,14 @@ from pathlib import Path
 from ..config import ChatGoTError, Settings, nearest, to_yaml, write_atomic
 from ..model.export import to_gguf, to_hf_folder, to_onnx
 from ..model.gpt import GPT, n_params
+from ..model.lora import merge_lora
 from ..model.weights import save_weights
 from ..text.corpus import BUILTIN
 from ..text.subwords import to_hf_tokenizer
 from ..text.tokenizer import Tokenizer
 from .run import Run
 
-# %% ../../nbs/train/36_export.ipynb #979b835a
+# %% ../../nbs/train/36_export.ipynb #29b7c5bc
 def text_source(
     s: Settings,
     licence: str | None = None,  # of the text; None: as known for built-in texts
@@ -28,7 +29,7 @@ def text_source(
     known = BUILTIN.get(s.data.corpus)
     return (f'{s.data.corpus}: {known.about}' if known else s.data.corpus), licence or (known.licence if known else 'not stated')
 
-# %% ../../nbs/train/36_export.ipynb #383817e1
+# %% ../../nbs/train/36_export.ipynb #f32f3bf3
 OPEN = {
     'hf': "from transformers import AutoModelForCausalLM, AutoTokenizer\n\ntok, model = AutoTokenizer.from_pretrained('.'), AutoModelForCausalLM.from_pretrained('.')\n"
           "print(tok.decode(model.generate(**tok({prompt!r}, return_tensors='pt'), max_new_tokens=100, do_sample=True)[0]))",
@@ -50,7 +51,7 @@ def _losses(metrics: list[dict]) -> str:
     lines = [f'| {r["step"]:,} | {r["tokens"]:,} | {cell(r, "train_loss")} | {cell(r, "val_loss")}{" (best)" if r is best else ""} |' for r in rows]
     return '\n'.join(['| step | tokens | training loss | validation loss |', '|---:|---:|---:|---:|', *lines])
 
-# %% ../../nbs/train/36_export.ipynb #093490ca
+# %% ../../nbs/train/36_export.ipynb #03724c9b
 def model_card(
     run: Run,
     model: GPT,  # the one that is exported
@@ -71,7 +72,7 @@ def model_card(
         '## Limits', 'It knows its training text and nothing else: it makes things up, and repeats what is wrong or hurtful there.',
         '## Settings', _fenced(to_yaml(s).strip(), 'yaml')]) + '\n'
 
-# %% ../../nbs/train/36_export.ipynb #894b88bc
+# %% ../../nbs/train/36_export.ipynb #c89db7a6
 def _safetensors(model: GPT, tok: Tokenizer, folder: Path):
     save_weights(model, folder/'model.safetensors')
     tok.save(folder/'tokenizer.json')
@@ -95,7 +96,7 @@ def export(
     if to not in FORMATS: raise ChatGoTError(f"There is no format '{to}'. {nearest(to, FORMATS)}")
     if kind and to != 'gguf': raise ChatGoTError(f'Only gguf has types; {to} keeps the numbers as they are. Leave out {kind}.')
     if out.exists() and (not out.is_dir() or any(out.iterdir())): raise ChatGoTError(f'{out} is there already. Name another folder, or delete it.')
-    model, tmp = run.model(device='cpu'), out.with_name(f'.{out.name}.part')
+    model, tmp = merge_lora(run.model(device='cpu')), out.with_name(f'.{out.name}.part')
     try:
         shutil.rmtree(tmp, ignore_errors=True)
         tmp.mkdir(parents=True)
