@@ -5,14 +5,14 @@
 # %% auto #0
 __all__ = ['ALPHA', 'LoRA', 'add_lora', 'merge_lora']
 
-# %% ../../nbs/model/23_lora.ipynb #a495b4e3
+# %% ../../nbs/model/23_lora.ipynb #488b9e23
 import torch
 from torch import Tensor, nn
 
 from ..config import ChatGoTError
 from .gpt import GPT
 
-# %% ../../nbs/model/23_lora.ipynb #ebe5475b
+# %% ../../nbs/model/23_lora.ipynb #cbe3028f
 ALPHA = 16
 
 class LoRA(nn.Module):
@@ -31,7 +31,7 @@ class LoRA(nn.Module):
         with torch.no_grad(): self.base.weight += self.b @ self.a*self.scale
         return self.base.requires_grad_(True)
 
-# %% ../../nbs/model/23_lora.ipynb #cab826cf
+# %% ../../nbs/model/23_lora.ipynb #0179c84b
 def _matrices(model: GPT):
     "Where the blocks' matrices are: parent and name"
     for block in model.blocks:

@@ -5,7 +5,7 @@
 # %% auto #0
 __all__ = ['OPEN', 'FORMATS', 'text_source', 'model_card', 'export']
 
-# %% ../../nbs/train/36_export.ipynb #c2b1cc69
+# %% ../../nbs/train/36_export.ipynb #7ac61e01
 import re
 import shutil
 from pathlib import Path
@@ -20,7 +20,7 @@ from ..text.subwords import to_hf_tokenizer
 from ..text.tokenizer import Tokenizer
 from .run import Run
 
-# %% ../../nbs/train/36_export.ipynb #29b7c5bc
+# %% ../../nbs/train/36_export.ipynb #5e950ed5
 def text_source(
     s: Settings,
     licence: str | None = None,  # of the text; None: as known for built-in texts
@@ -29,7 +29,7 @@ def text_source(
     known = BUILTIN.get(s.data.corpus)
     return (f'{s.data.corpus}: {known.about}' if known else s.data.corpus), licence or (known.licence if known else 'not stated')
 
-# %% ../../nbs/train/36_export.ipynb #f32f3bf3
+# %% ../../nbs/train/36_export.ipynb #751c66d5
 OPEN = {
     'hf': "from transformers import AutoModelForCausalLM, AutoTokenizer\n\ntok, model = AutoTokenizer.from_pretrained('.'), AutoModelForCausalLM.from_pretrained('.')\n"
           "print(tok.decode(model.generate(**tok({prompt!r}, return_tensors='pt'), max_new_tokens=100, do_sample=True)[0]))",
@@ -51,7 +51,7 @@ def _losses(metrics: list[dict]) -> str:
     lines = [f'| {r["step"]:,} | {r["tokens"]:,} | {cell(r, "train_loss")} | {cell(r, "val_loss")}{" (best)" if r is best else ""} |' for r in rows]
     return '\n'.join(['| step | tokens | training loss | validation loss |', '|---:|---:|---:|---:|', *lines])
 
-# %% ../../nbs/train/36_export.ipynb #03724c9b
+# %% ../../nbs/train/36_export.ipynb #97a122a7
 def model_card(
     run: Run,
     model: GPT,  # the one that is exported
@@ -72,7 +72,7 @@ def model_card(
         '## Limits', 'It knows its training text and nothing else: it makes things up, and repeats what is wrong or hurtful there.',
         '## Settings', _fenced(to_yaml(s).strip(), 'yaml')]) + '\n'
 
-# %% ../../nbs/train/36_export.ipynb #c89db7a6
+# %% ../../nbs/train/36_export.ipynb #5caaa9ec
 def _safetensors(model: GPT, tok: Tokenizer, folder: Path):
     save_weights(model, folder/'model.safetensors')
     tok.save(folder/'tokenizer.json')
