@@ -5,7 +5,7 @@
 # %% auto #0
 __all__ = ['GGUF_TYPES', 'to_hf_folder', 'to_gguf', 'to_onnx']
 
-# %% ../../nbs/model/25_export.ipynb #e1f8ba47
+# %% ../../nbs/model/25_export.ipynb #f41e96bd
 import copy
 import json
 from pathlib import Path
@@ -23,7 +23,7 @@ from ..text.tokenizer import ByteTokenizer, CharTokenizer, Tokenizer, utf8
 
 if TYPE_CHECKING: import gguf
 
-# %% ../../nbs/model/25_export.ipynb #9f6e502d
+# %% ../../nbs/model/25_export.ipynb #8b8ec9a7
 def to_hf_folder(
     model: GPT,
     tok: Tokenizer,
@@ -43,7 +43,7 @@ def to_hf_folder(
     write_atomic(out/'tokenizer.json', theirs.to_str(pretty=True))
     save_file(state, out/'model.safetensors', {'format': 'pt'})
 
-# %% ../../nbs/model/25_export.ipynb #5534762e
+# %% ../../nbs/model/25_export.ipynb #d3c0c22c
 GGUF_TYPES = 'f32', 'f16', 'q8_0', 'q4_0'
 
 def _gguf():
@@ -62,7 +62,7 @@ def _gguf_shape(w: 'gguf.GGUFWriter', model: GPT):
     w.add_key_length(c.head_dim)
     w.add_value_length(c.head_dim)
 
-# %% ../../nbs/model/25_export.ipynb #fddce89b
+# %% ../../nbs/model/25_export.ipynb #fd95c07e
 def _gguf_tokenizer(w: 'gguf.GGUFWriter', tok: Tokenizer):
     "The tokenizer in llama.cpp's words"
     if isinstance(tok, BPETokenizer): return _gguf_bpe(w, tok)
@@ -90,7 +90,7 @@ def _gguf_bpe(w: 'gguf.GGUFWriter', tok: BPETokenizer):
     w.add_bos_token_id(tok.eot)
     w.add_add_bos_token(False)
 
-# %% ../../nbs/model/25_export.ipynb #1018ca86
+# %% ../../nbs/model/25_export.ipynb #a82d72ba
 def _gguf_tensors(model: GPT, kind: str):
     "Name, numbers and type of each tensor as llama.cpp wants it"
     gguf, gpt2 = _gguf(), model.cfg.family == 'gpt2'
@@ -124,7 +124,7 @@ def to_gguf(
         tmp.replace(path)
     finally: tmp.unlink(missing_ok=True)
 
-# %% ../../nbs/model/25_export.ipynb #81ba240b
+# %% ../../nbs/model/25_export.ipynb #6ba45617
 class _Longer:
     "A cache that grows by joining, which a graph can say"
     def __init__(self, k_LBKTE: Tensor, v_LBKTE: Tensor): self.past, self.new = (k_LBKTE, v_LBKTE), ([], [])
@@ -150,7 +150,7 @@ class _Step(nn.Module):
         for block in m.blocks: x_BTD = block(x_BTD, at)
         return m.head(m.norm(x_BTD)), torch.stack(cache.new[0]), torch.stack(cache.new[1])
 
-# %% ../../nbs/model/25_export.ipynb #7b903b22
+# %% ../../nbs/model/25_export.ipynb #98f1618b
 def to_onnx(
     model: GPT,
     path: str | Path,  # usually ends in .onnx
