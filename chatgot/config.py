@@ -8,7 +8,7 @@ __all__ = ['BOUNDS', 'TYPES', 'ChatGoTError', 'nearest', 'Section', 'ModelSettin
            'from_dotted', 'from_env', 'from_args', 'nearest_setting', 'check', 'merge', 'layers', 'differences',
            'load_settings', 'to_yaml', 'explain', 'sync', 'write_atomic', 'cache_dir', 'pick_device', 'set_seed']
 
-# %% ../nbs/00_config.ipynb #553a4630
+# %% ../nbs/00_config.ipynb #febdef54
 import json
 import os
 import reprlib
@@ -22,7 +22,7 @@ import yaml
 from dotenv import dotenv_values
 from pydantic import BaseModel, ConfigDict, Field, PositiveInt, TypeAdapter, ValidationError, model_validator
 
-# %% ../nbs/00_config.ipynb #6a01eb78
+# %% ../nbs/00_config.ipynb #c76a7b4e
 class ChatGoTError(Exception):
     "What was wrong, where, and what to do, in one or two lines"
     def __init__(self, message: str):
@@ -31,7 +31,7 @@ class ChatGoTError(Exception):
 
     def __str__(self) -> str: return self.message  # fastai puts words before the first of args
 
-# %% ../nbs/00_config.ipynb #16a995e5
+# %% ../nbs/00_config.ipynb #c6845aff
 def nearest(
     name: str,  # what was asked for
     known: Iterable[str],  # the names there are
@@ -41,12 +41,12 @@ def nearest(
     close = get_close_matches(name.lower(), lower, n=1, cutoff=0.5)
     return f"Did you mean '{lower[close[0]]}'?" if close else f"Known: {', '.join(known)}."
 
-# %% ../nbs/00_config.ipynb #f5e88594
+# %% ../nbs/00_config.ipynb #75cfeb2b
 class Section(BaseModel):
     "A group of settings; unknown names are errors"
     model_config = ConfigDict(extra='forbid', validate_assignment=True, allow_inf_nan=False, protected_namespaces=())
 
-# %% ../nbs/00_config.ipynb #e9e8b8ea
+# %% ../nbs/00_config.ipynb #d7709e12
 class ModelSettings(Section):
     "The shape of the GPT"
     family: Literal['gpt2', 'modern'] = Field('modern', description=
@@ -58,17 +58,19 @@ class ModelSettings(Section):
     n_embd: PositiveInt = Field(128, description='model width')
     dropout: float = Field(0., ge=0, lt=1, description='share of activations dropped while training')
 
-# %% ../nbs/00_config.ipynb #6a1d542c
+# %% ../nbs/00_config.ipynb #ff4efcc1
 class DataSettings(Section):
     "The text and how it is cut up"
     corpus: str = Field('shakespeare', description='a built-in text, a file, glob, folder or URL')
-    tokenizer: Literal['char'] = Field('char', description='how text becomes numbers; char: one token per character')
+    tokenizer: str = Field('char', description='how text becomes numbers: char, byte, bpe (trained on the text), '
+                           "a tokenizer.json, a folder with one, or owner/name on Hugging Face's hub")
+    vocab_size: int = Field(4096, ge=257, description='tokens of a bpe that is trained')
     seq_len: PositiveInt = Field(256, description='context: tokens the model sees at once')
     val_fraction: float = Field(0.1, gt=0, lt=1, description='share of the text kept for validation')
     split: Literal['contiguous', 'document'] = Field('contiguous', description=
         'contiguous: validate on the last part of the text; document: on whole documents drawn at random')
 
-# %% ../nbs/00_config.ipynb #1a610468
+# %% ../nbs/00_config.ipynb #4b2a617a
 class TrainSettings(Section):
     "How the model learns"
     steps: PositiveInt | None = Field(1000, description='optimizer steps to take; none: until seconds are up')
@@ -79,6 +81,10 @@ class TrainSettings(Section):
     lr: float = Field(3e-3, gt=0, le=100, description='peak learning rate')
     warmup_steps: int = Field(20, ge=0, description='steps of linear warm-up; then linear decay to zero')
     weight_decay: float = Field(0.1, ge=0, description='decoupled weight decay of matrices')
+    init: str | None = Field(None, description=
+        "begin from these weights, with their shape and tokenizer: a run's folder, a Hugging Face folder, or owner/name on the hub")
+    lora_rank: PositiveInt | None = Field(None, description=
+        'learn corrections of this rank beside frozen matrices (LoRA); none: learn all weights')
     clip: float = Field(1., ge=0, description='largest norm of the gradient; 0: no clipping')
     optimizer: Literal['muon', 'adamw'] = Field('muon', description='muon: Muon for matrices, AdamW for the rest')
     precision: Literal['auto', 'float32', 'bfloat16'] = Field('auto', description=
@@ -101,7 +107,7 @@ class TrainSettings(Section):
         if self.steps is None and self.seconds is None: raise ValueError('set train.steps or train.seconds')
         return self
 
-# %% ../nbs/00_config.ipynb #a10aa616
+# %% ../nbs/00_config.ipynb #1be99e30
 class SampleSettings(Section):
     "How text is written"
     prompt: str = Field('\n', description='text to go on from')
@@ -114,7 +120,7 @@ class SampleSettings(Section):
     seed: int | None = Field(None, ge=0, lt=2**63, description='the same seed writes the same text; none: a new one')
     stop: list[str] = Field([], description='stop before any of these strings')
 
-# %% ../nbs/00_config.ipynb #0d76a00f
+# %% ../nbs/00_config.ipynb #8f15344a
 class TrackSettings(Section):
     "Where a run is told besides its folder; needs chatgot[track]"
     mlflow: str | None = Field(None, description='MLflow: a tracking URI, or local for mlflow.db beside the runs; none: not told')
@@ -122,7 +128,7 @@ class TrackSettings(Section):
     wandb: Literal['offline', 'online'] | None = Field(None, description=
         'Weights & Biases: offline, for `wandb sync` later, or online; none: not told')
 
-# %% ../nbs/00_config.ipynb #82e3d7ee
+# %% ../nbs/00_config.ipynb #1181d86a
 class Settings(Section):
     "Everything that shapes a run"
     model: ModelSettings = ModelSettings()
@@ -142,12 +148,12 @@ class Settings(Section):
             raise ValueError('model.n_kv_head: the gpt2 family has one key/value head per head; set model.family=modern')
         return self
 
-# %% ../nbs/00_config.ipynb #56e81405
+# %% ../nbs/00_config.ipynb #b3e9c20e
 def fields() -> dict[str, Any]:  # dotted name -> pydantic's description of the setting
     "Every setting there is, by its dotted name"
     return {f'{s}.{k}': f for s, m in Settings.model_fields.items() for k, f in m.annotation.model_fields.items()}
 
-# %% ../nbs/00_config.ipynb #34edabfc
+# %% ../nbs/00_config.ipynb #dbb3243b
 BOUNDS = {'exclusiveMinimum': '>', 'minimum': '≥', 'maximum': '≤', 'exclusiveMaximum': '<'}
 TYPES = {'integer': 'whole number', 'number': 'number', 'string': 'text', 'boolean': 'true, false', 'array': 'list', 'null': 'none'}
 
@@ -171,7 +177,7 @@ def _plain(value: Any) -> str:
     text = yaml.safe_dump({'x': value}, default_flow_style=True, allow_unicode=True, width=10**6).strip()[4:-1]
     return json.dumps(value) if '\n' in text else text
 
-# %% ../nbs/00_config.ipynb #c4c4200c
+# %% ../nbs/00_config.ipynb #1ab42bd9
 def presets(
     kind: str = 'experiments',  # experiments, models, data or train
 ) -> list[str]:  # their names
@@ -194,7 +200,7 @@ def _section(given: Any, kind: str) -> Any:
     if not isinstance(given, dict) or 'preset' not in given: return given
     return preset(given['preset'], kind) | {k: v for k, v in given.items() if k != 'preset'}
 
-# %% ../nbs/00_config.ipynb #9011ce05
+# %% ../nbs/00_config.ipynb #7be579b6
 def read_yaml(
     path: str | Path,  # a settings file
 ) -> dict:  # sections of settings
@@ -206,7 +212,7 @@ def read_yaml(
     if not isinstance(d, dict): raise ChatGoTError(f'{path}: expected sections like `train:` with settings below them.')
     return _expand(d)
 
-# %% ../nbs/00_config.ipynb #438526ea
+# %% ../nbs/00_config.ipynb #7cfa6729
 def _typed(name: str, text: str) -> Any:
     f = fields().get(name)
     if f is None: return text
@@ -223,7 +229,7 @@ def from_dotted(
         d.setdefault(section, {})[name] = _typed(k, v)
     return d
 
-# %% ../nbs/00_config.ipynb #a3bd64e5
+# %% ../nbs/00_config.ipynb #80dbac1b
 def from_env(
     env: dict[str, str],  # the process's environment, say
 ) -> dict:  # section -> name -> value
@@ -231,7 +237,7 @@ def from_env(
     mine = {k[8:].lower().replace('__', '.', 1): v for k, v in env.items() if k.startswith('CHATGOT_') and '__' in k}
     return from_dotted({k: v for k, v in mine.items() if v is not None})
 
-# %% ../nbs/00_config.ipynb #3c675088
+# %% ../nbs/00_config.ipynb #1e6150e8
 def from_args(
     args: Iterable[str],  # such as `train.lr=3e-4`
 ) -> dict:  # section -> name -> value
@@ -240,7 +246,7 @@ def from_args(
         if '=' not in a: raise ChatGoTError(f"'{a}' is not a setting. Write it as section.name=value, for example train.steps=100.")
     return from_dotted(dict(a.split('=', 1) for a in args))
 
-# %% ../nbs/00_config.ipynb #2f65a06f
+# %% ../nbs/00_config.ipynb #624313fd
 def nearest_setting(
     name: str,  # with or without its section
 ) -> str:  # "Did you mean …?", or what the section has
@@ -251,7 +257,7 @@ def nearest_setting(
     if like(best)[0] >= 0.5: return f"Did you mean '{best}'?"
     return f'Known: {", ".join(f for f in fields() if f.startswith(section))}.'
 
-# %% ../nbs/00_config.ipynb #a8cfcd62
+# %% ../nbs/00_config.ipynb #eb29eb9b
 def _message(e: ValidationError) -> str:
     "The first of pydantic's complaints, in our words"
     err = e.errors()[0]
@@ -306,14 +312,14 @@ def load_settings(    preset_name: str = 'tiny_char',  # an experiment that ship
     "Settings from preset or file < `.env` < environment < command line"
     return check(merge(*layers(preset_name, file, args, env).values()))
 
-# %% ../nbs/00_config.ipynb #7acf2325
+# %% ../nbs/00_config.ipynb #ff809065
 def to_yaml(
     s: Settings,
 ) -> str:  # every setting, defaults too
     "Settings as a file that `load_settings` reads"
     return yaml.safe_dump(s.model_dump(), sort_keys=False, allow_unicode=True)
 
-# %% ../nbs/00_config.ipynb #664de638
+# %% ../nbs/00_config.ipynb #fb15637e
 def explain(
     layers: dict[str, dict],  # from `layers`
 ) -> str:  # YAML, where each value came from behind it
@@ -326,7 +332,7 @@ def explain(
             lines.append(f'{f"  {k}: {_plain(v)}":40} # {where[-1] if where else "default"}')
     return '\n'.join(lines)
 
-# %% ../nbs/00_config.ipynb #b0faa06f
+# %% ../nbs/00_config.ipynb #58ad6e88
 def sync(
     folder: str | Path,
 ):
@@ -354,7 +360,7 @@ def write_atomic(
         Path(tmp).unlink(missing_ok=True)
         raise
 
-# %% ../nbs/00_config.ipynb #1c0c2f59
+# %% ../nbs/00_config.ipynb #1b5e75a5
 def cache_dir() -> Path:  # made if need be
     "Where texts and token files are kept: `$CHATGOT_CACHE`, or `~/.cache/chatgot`"
     d = Path(os.environ.get('CHATGOT_CACHE') or Path.home()/'.cache'/'chatgot')
@@ -362,7 +368,7 @@ def cache_dir() -> Path:  # made if need be
     except OSError as e: raise ChatGoTError(f"Can't make the cache folder {d}: {e.strerror}. Set CHATGOT_CACHE to another place.") from None
     return d
 
-# %% ../nbs/00_config.ipynb #1965315c
+# %% ../nbs/00_config.ipynb #d7fcd321
 def pick_device(
     name: str = 'auto',  # cpu, cuda, cuda:1, mps or auto
 ):  # -> torch.device

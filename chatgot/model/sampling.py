@@ -6,7 +6,7 @@
 __all__ = ['keep_top_k', 'keep_top_p', 'keep_min_p', 'penalize', 'filter_logits', 'draw', 'random_numbers', 'Windows', 'cut',
            'Piece', 'Row', 'sample_settings', 'stream', 'Sample', 'generate']
 
-# %% ../../nbs/model/21_sampling.ipynb #183b8e8a
+# %% ../../nbs/model/21_sampling.ipynb #58a0043b
 import random
 import secrets
 from dataclasses import dataclass, field
@@ -19,7 +19,7 @@ from ..config import ChatGoTError, SampleSettings, check
 from .gpt import GPT, KVCache
 from ..text.tokenizer import Tokenizer
 
-# %% ../../nbs/model/21_sampling.ipynb #7b1d30e3
+# %% ../../nbs/model/21_sampling.ipynb #e87eadff
 def keep_top_k(
     logits_BV: Tensor,
     k: int,  # how many to keep; tokens level with the last one stay too
@@ -28,7 +28,7 @@ def keep_top_k(
     least_B1 = logits_BV.topk(min(k, logits_BV.shape[-1])).values[:, -1:]
     return logits_BV.masked_fill(logits_BV < least_B1, -torch.inf)
 
-# %% ../../nbs/model/21_sampling.ipynb #87931e18
+# %% ../../nbs/model/21_sampling.ipynb #ed5c3cbe
 def keep_top_p(
     logits_BV: Tensor,
     p: float,  # probability to keep, at least
@@ -40,7 +40,7 @@ def keep_top_p(
     least_B1 = sorted_BV.masked_fill(before_BV >= p, torch.inf).amin(-1, keepdim=True)
     return logits_BV.masked_fill(logits_BV < least_B1, -torch.inf)
 
-# %% ../../nbs/model/21_sampling.ipynb #79a09676
+# %% ../../nbs/model/21_sampling.ipynb #ba12eac9
 def keep_min_p(
     logits_BV: Tensor,
     p: float,  # share of the likeliest token's probability
@@ -49,7 +49,7 @@ def keep_min_p(
     least_B1 = logits_BV.amax(-1, keepdim=True) + torch.tensor(p).log().item()
     return logits_BV.masked_fill(logits_BV < least_B1, -torch.inf)
 
-# %% ../../nbs/model/21_sampling.ipynb #24e73faa
+# %% ../../nbs/model/21_sampling.ipynb #f0410048
 def penalize(
     logits_BV: Tensor,
     seen_BV: Tensor,  # True for tokens in prompt or text
@@ -58,7 +58,7 @@ def penalize(
     "Make tokens that were seen less likely"
     return torch.where(seen_BV, torch.where(logits_BV > 0, logits_BV/penalty, logits_BV*penalty), logits_BV)
 
-# %% ../../nbs/model/21_sampling.ipynb #1896f345
+# %% ../../nbs/model/21_sampling.ipynb #ab0a3a12
 def filter_logits(
     logits_BV: Tensor,
     s: SampleSettings,
@@ -72,7 +72,7 @@ def filter_logits(
     if s.top_p and s.top_p < 1: logits_BV = keep_top_p(logits_BV, s.top_p)
     return keep_min_p(logits_BV, s.min_p) if s.min_p else logits_BV
 
-# %% ../../nbs/model/21_sampling.ipynb #fbc9ee44
+# %% ../../nbs/model/21_sampling.ipynb #64f1329d
 def draw(
     logits_BV: Tensor,  # filtered
     u_B: Tensor,  # random numbers in [0, 1)
@@ -82,7 +82,7 @@ def draw(
     cdf_BV = probs_BV.cumsum(-1).masked_fill(probs_BV == 0, 0)
     return (cdf_BV > u_B[:, None]*cdf_BV.amax(-1, keepdim=True)).int().argmax(-1)
 
-# %% ../../nbs/model/21_sampling.ipynb #9ffac18f
+# %% ../../nbs/model/21_sampling.ipynb #91f02b96
 def random_numbers(
     seed: int,
 ) -> Iterator[float]:  # in [0, 1), in steps that a float32 holds exactly
@@ -90,7 +90,7 @@ def random_numbers(
     rng = random.Random(seed)
     while True: yield rng.getrandbits(24)/2**24
 
-# %% ../../nbs/model/21_sampling.ipynb #f88f6212
+# %% ../../nbs/model/21_sampling.ipynb #1da5f864
 class Windows:
     "What a model sees of several texts, and the cache of it"
     def __init__(self, model: GPT, texts: list[list[int]]):
@@ -142,7 +142,7 @@ class Windows:
         self.texts = [self.texts[i] for i in rows]
         self.cache.k, self.cache.v = self.cache.k[:, rows], self.cache.v[:, rows]
 
-# %% ../../nbs/model/21_sampling.ipynb #ccb2fbfc
+# %% ../../nbs/model/21_sampling.ipynb #a3193157
 def cut(
     text: str,  # not shown yet
     stops: list[str],
@@ -153,7 +153,7 @@ def cut(
     hold = max((n for stop in stops for n in range(len(stop)) if text.endswith(stop[:n])), default=0)
     return text[:len(text) - hold], text[len(text) - hold:], False
 
-# %% ../../nbs/model/21_sampling.ipynb #d8ef2785
+# %% ../../nbs/model/21_sampling.ipynb #6d795c90
 @dataclass(frozen=True)
 class Piece:
     "One new token of one text"
@@ -172,16 +172,17 @@ class Row:
 
     def add(self, token: int, logprob: float, last: bool, top: tuple = ()) -> Piece:
         "The piece that `token` makes; `last`: show all there is"
-        self.tokens.append(token)
-        text = self.tok.decode(self.tokens)
+        ended = token == self.tok.eot
+        if not ended: self.tokens.append(token)
+        text, last = self.tok.decode(self.tokens), last or ended
         if text.endswith('\ufffd') and len(self.tokens) < 4 and not last:
             return Piece(self.row, token, logprob, '', top=top)
         self.tokens = []
         text, self.held, stopped = cut(self.held + text, self.stops)
         if last: text += self.held
-        return Piece(self.row, token, logprob, text, 'stop' if stopped else 'length' if last else None, top)
+        return Piece(self.row, token, logprob, text, 'stop' if stopped or ended else 'length' if last else None, top)
 
-# %% ../../nbs/model/21_sampling.ipynb #53412463
+# %% ../../nbs/model/21_sampling.ipynb #04bf93e0
 def sample_settings(
     settings: SampleSettings | None = None,  # None: the defaults
     **overrides,  # any of its fields by name; `stop` may be a single string
@@ -192,7 +193,7 @@ def sample_settings(
     if '' in s.stop: raise ChatGoTError('sample.stop: a stop string is empty and would stop at once. Leave it out.')
     return s if s.seed is not None else s.model_copy(update={'seed': secrets.randbits(32)})
 
-# %% ../../nbs/model/21_sampling.ipynb #153eed72
+# %% ../../nbs/model/21_sampling.ipynb #606c5b7e
 @torch.inference_mode()
 def _choose(logits_BV: Tensor, seen_BV: Tensor, rows: list[Row], s: SampleSettings, top: int) -> tuple[list, list, list]:
     u_B = torch.tensor([next(row.numbers) for row in rows], device=logits_BV.device)
@@ -223,7 +224,7 @@ def _write(windows: Windows, rows: list[Row], seen_BV: Tensor, s: SampleSettings
             rows, tokens, seen_BV = [rows[i] for i in on], [tokens[i] for i in on], seen_BV[on]
         logits_BV = windows.add(tokens)
 
-# %% ../../nbs/model/21_sampling.ipynb #9218980f
+# %% ../../nbs/model/21_sampling.ipynb #d6ab9870
 def _prompts(prompts: str | Iterable[str] | None, s: SampleSettings) -> list[str]:
     if prompts is None: prompts = s.prompt
     return [prompts] if isinstance(prompts, str) else list(prompts)
@@ -253,7 +254,7 @@ def stream(
     for seen_V, text in zip(seen_BV, texts): seen_V[text] = True
     return _write(windows, rows, seen_BV.to(windows.device), s, top)
 
-# %% ../../nbs/model/21_sampling.ipynb #7a064fdf
+# %% ../../nbs/model/21_sampling.ipynb #80bc3a1a
 @dataclass
 class Sample:
     "A text that a model wrote"

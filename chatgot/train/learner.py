@@ -7,7 +7,7 @@ __all__ = ['MADE_WITH', 'lm_loss', 'evaluate_loss', 'Accumulate', 'Clip', 'Track
            'Diverged', 'ByStep', 'stop_on_interrupt', 'pick_precision', 'gpt_learner', 'run_plan', 'plan_settings',
            'plot_losses']
 
-# %% ../../nbs/train/32_learner.ipynb #8b1938c3
+# %% ../../nbs/train/32_learner.ipynb #c3d8d9c9
 import math
 import signal
 import sys
@@ -29,13 +29,14 @@ from tqdm import tqdm
 from ..config import (ChatGoTError, SampleSettings, Settings, TrainSettings, check, load_settings, merge, nearest,
                             nearest_setting, pick_device, set_seed)
 from ..model.gpt import GPT, GPTConfig, peak_flops, train_flops
+from ..model.lora import add_lora
 from ..model.sampling import generate, sample_settings
 from ..text.batches import TextDataLoaders, ValidBatches
 from ..text.report import Picture
 from .optimizer import lr_factor, make_optimizer, progress
 from .resources import Resources
 
-# %% ../../nbs/train/32_learner.ipynb #54c72b31
+# %% ../../nbs/train/32_learner.ipynb #64ffb7eb
 def lm_loss(
     logits_BTV: Tensor,
     y_BT: Tensor,  # the next tokens; -100 is left out
@@ -56,7 +57,7 @@ def evaluate_loss(
     finally: model.train(training)
     return (total/batches.n_targets).item()
 
-# %% ../../nbs/train/32_learner.ipynb #5a000602
+# %% ../../nbs/train/32_learner.ipynb #2cf80367
 class Accumulate(Callback):
     "One step for every `n` micro-batches"
     order, run_valid = 9, False
@@ -69,14 +70,14 @@ class Accumulate(Callback):
     def before_step(self):
         if (self.iter+1) % self.n: raise CancelBatchException
 
-# %% ../../nbs/train/32_learner.ipynb #239e54e6
+# %% ../../nbs/train/32_learner.ipynb #1c34b54b
 class Clip(Callback):
     "Bound the norm of the gradient; `learn.grad_norm` is what it was before"
     order, run_valid = 11, False
     def __init__(self, max_norm: float): self.max_norm = max_norm or math.inf  # 0: no bound
     def before_step(self): self.learn.grad_norm = torch.nn.utils.clip_grad_norm_(self.model.parameters(), self.max_norm)
 
-# %% ../../nbs/train/32_learner.ipynb #8f58758d
+# %% ../../nbs/train/32_learner.ipynb #020a7525
 class Tracker:
     "Told what happens while a model learns; every method may be left out"
     def started(self, learn: Learner, plan: TrainSettings, start: tuple[int, float]): "The plan that began at step and second `start` begins, or goes on"
@@ -96,7 +97,7 @@ def tell(
     "Tell each of them"
     for t in trackers: getattr(t, what)(*args, **kwargs)
 
-# %% ../../nbs/train/32_learner.ipynb #616a2b4f
+# %% ../../nbs/train/32_learner.ipynb #32f563c6
 class ProgressBar(Tracker):
     "A bar in the terminal or notebook, the samples above it"
     out = sys.stderr
@@ -126,7 +127,7 @@ class ProgressBar(Tracker):
     def noted(self, text: str, level: str = 'INFO'): tqdm.write(text, file=self.out)
     def finished(self, learn: Learner, error: str | None = None): self.bar.close()
 
-# %% ../../nbs/train/32_learner.ipynb #f1b5a2c1
+# %% ../../nbs/train/32_learner.ipynb #828125bd
 @patch
 def best_val_loss(
     self: Learner,
@@ -247,7 +248,7 @@ class ByStep(Callback):
         text = self._aside(lambda: self.learn.generate(**sampling))
         self.tell('sample', dict(step=self.learn.step, text=text, **sampling))
 
-# %% ../../nbs/train/32_learner.ipynb #bc9b9099
+# %% ../../nbs/train/32_learner.ipynb #da5d27e1
 @patch
 def obey(self: ByStep):
     "Do what was asked for; while paused, wait for more"
@@ -282,7 +283,7 @@ def _scale(self: ByStep, factor: float):
     if not 0 < float(factor) < math.inf: raise ChatGoTError(f'factor={factor} must be a number above 0.')
     self.learn.lr_scale = float(factor)
 
-# %% ../../nbs/train/32_learner.ipynb #13d7a663
+# %% ../../nbs/train/32_learner.ipynb #46db8662
 @contextmanager
 def stop_on_interrupt(learn: Learner) -> Iterator[None]:
     "Turn the first SIGINT or SIGTERM into a request to stop; only Python's main thread gets signals"
@@ -295,9 +296,10 @@ def stop_on_interrupt(learn: Learner) -> Iterator[None]:
     finally:
         for s, handler in before.items(): signal.signal(s, handler)
 
-# %% ../../nbs/train/32_learner.ipynb #2e657344
+# %% ../../nbs/train/32_learner.ipynb #ce157594
 def _settings(base: str | Settings, dls: TextDataLoaders, changes: dict) -> Settings:
     s = load_settings(base, env={}) if isinstance(base, str) else base
+    if 'init' in changes: raise ChatGoTError('init names weights for `train`; here, give the model itself: gpt_learner(dls, begin=model).')
     where = {k: section for section in ('model', 'train') for k in getattr(s, section).model_dump()}
     if unknown := [k for k in changes if k not in where]:
         raise ChatGoTError(f"There is no setting '{unknown[0]}'. {nearest_setting(unknown[0])}")
@@ -315,16 +317,27 @@ def pick_precision(
         device.type == 'cpu' and (cpu.get('avx512_bf16') or cpu.get('amx_bf16')))
     return torch.bfloat16 if native else torch.float32
 
+def _take_weights(model: GPT, other: GPT):
+    if other.cfg.vocab_size != model.cfg.vocab_size or other.cfg.seq_len < model.cfg.seq_len: raise ChatGoTError(
+        f'The model to begin from has {other.cfg.vocab_size} tokens and a context of {other.cfg.seq_len};\n'
+        f'the tokenizer has {model.cfg.vocab_size}, and data.seq_len={model.cfg.seq_len}.')
+    state = other.state_dict()
+    if model.cfg.family == 'gpt2': state['pos_embed.weight'] = state['pos_embed.weight'][:model.cfg.seq_len]
+    model.load_state_dict(state)
+
 def gpt_learner(
     dls: TextDataLoaders,
     settings: str | Settings = 'tiny_char',  # a preset's name, or settings
+    begin: GPT | None = None,  # weights to begin from, of the shape in the settings; its context may be longer
     **changes,  # model and training settings by name: n_layer=2, lr=1e-3
-) -> Learner:  # with an untrained GPT for the batches' tokenizer and context
+) -> Learner:  # with a GPT for the batches' tokenizer and context
     "A fastai Learner that trains a GPT by step"
     s = _settings(settings, dls, changes)
     dls.tok.encode(s.sample.prompt)
     set_seed(s.train.seed)
     model = GPT(GPTConfig.of(s.model, dls.tok.vocab_size, dls.train.seq_len)).to(dls.device)
+    if begin: _take_weights(model, begin)
+    if s.train.lora_rank: add_lora(model, s.train.lora_rank)
     model.precision = pick_precision(dls.device, s.train.precision)
     if s.train.compile: model.compile()
     optimizer = lambda _, lr: make_optimizer(model, s.train.optimizer, lr, s.train.weight_decay)
@@ -332,7 +345,7 @@ def gpt_learner(
     learn.settings, learn.step, learn.seconds, learn.history, learn.stop_asked, learn.lr_scale = s, 0, 0., [], False, 1.
     return learn
 
-# %% ../../nbs/train/32_learner.ipynb #2a2bd10d
+# %% ../../nbs/train/32_learner.ipynb #12154485
 @patch
 def generate(
     self: Learner,
@@ -367,7 +380,7 @@ def run_plan(
         learn.dls.train.serve(learn.step*plan.grad_accum)
         by_step.tell('finished', learn, error)
 
-MADE_WITH = ('batch_size', 'weight_decay', 'optimizer', 'precision', 'compile', 'seed', 'device')
+MADE_WITH = ('batch_size', 'weight_decay', 'init', 'lora_rank', 'optimizer', 'precision', 'compile', 'seed', 'device')
 
 def plan_settings(
     learn: Learner,
@@ -391,7 +404,7 @@ def fit_steps(
     plan = plan_settings(self, steps, changes).train
     run_plan(self, plan, [ProgressBar()] if trackers is None else trackers, (self.step, self.seconds))
 
-# %% ../../nbs/train/32_learner.ipynb #28783e42
+# %% ../../nbs/train/32_learner.ipynb #1ab60ee5
 def plot_losses(
     histories: dict[str, list[dict]],  # name -> lines of metrics
     x: str = 'step',  # step, tokens or seconds

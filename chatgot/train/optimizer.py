@@ -5,7 +5,7 @@
 # %% auto #0
 __all__ = ['orthogonalize', 'Muon', 'Together', 'make_optimizer', 'progress', 'lr_factor']
 
-# %% ../../nbs/train/30_optimizer.ipynb #e8f190e9
+# %% ../../nbs/train/30_optimizer.ipynb #d26a69c1
 import math
 from collections import defaultdict
 from itertools import chain
@@ -14,7 +14,7 @@ import torch
 from fastai.optimizer import OptimWrapper
 from torch import Tensor, nn
 
-# %% ../../nbs/train/30_optimizer.ipynb #9d76d406
+# %% ../../nbs/train/30_optimizer.ipynb #2ec8aa53
 def orthogonalize(
     g_NRC: Tensor,  # N matrices of R rows and C columns
 ) -> Tensor:  # N R C, singular values near 1
@@ -29,7 +29,7 @@ def orthogonalize(
         x = torch.baddbmm(x, poly, x, beta=3.4445)
     return x.mT if tall else x
 
-# %% ../../nbs/train/30_optimizer.ipynb #971e799e
+# %% ../../nbs/train/30_optimizer.ipynb #23c0be7d
 class Muon(torch.optim.Muon):
     "`torch.optim.Muon` with the matrices of one shape orthogonalised together, in a precision the device has"
     def __init__(self, params, lr: float = 1e-3, weight_decay: float = 0.1, momentum: float = 0.95):
@@ -51,7 +51,7 @@ class Muon(torch.optim.Muon):
         torch._foreach_mul_(ps, 1-group['lr']*group['weight_decay'])
         torch._foreach_add_(ps, list(orthogonalize(nesterov).to(ps[0].dtype)), alpha=-lr)
 
-# %% ../../nbs/train/30_optimizer.ipynb #6d105fe4
+# %% ../../nbs/train/30_optimizer.ipynb #b8f505db
 class Together:
     "Several optimizers as one"
     def __init__(self, *opts: torch.optim.Optimizer): self.opts = opts
@@ -73,7 +73,7 @@ class Together:
     def load_state_dict(self, state: dict):
         for o, s in zip(self.opts, state['opts'], strict=True): o.load_state_dict(s)
 
-# %% ../../nbs/train/30_optimizer.ipynb #0cedaea6
+# %% ../../nbs/train/30_optimizer.ipynb #cc3b1821
 def make_optimizer(
     model: nn.Module,  # a GPT
     kind: str = 'muon',  # muon (with AdamW for the rest) or adamw
@@ -81,15 +81,16 @@ def make_optimizer(
     weight_decay: float = 0.1,  # of matrices and embeddings
 ) -> OptimWrapper:  # what fastai's Learner trains with
     "Optimizer for a GPT"
-    block = {p for b in model.blocks for p in b.parameters() if p.ndim == 2} if kind == 'muon' else set()
-    rest = [p for p in model.parameters() if p not in block]
+    learned = [p for p in model.parameters() if p.requires_grad]
+    block = {p for b in model.blocks for p in b.parameters() if p.ndim == 2 and p.requires_grad} if kind == 'muon' else set()
+    rest = [p for p in learned if p not in block]
     decay, plain = [p for p in rest if p.ndim > 1], [p for p in rest if p.ndim < 2]
     adamw = torch.optim.AdamW([{'params': decay, 'weight_decay': weight_decay}, {'params': plain, 'weight_decay': 0.}],
                               lr=lr, betas=(0.9, 0.95), fused=True)
     if not block: return OptimWrapper(opt=adamw)
-    return OptimWrapper(opt=Together(Muon([p for p in model.parameters() if p in block], lr, weight_decay), adamw))
+    return OptimWrapper(opt=Together(Muon([p for p in learned if p in block], lr, weight_decay), adamw))
 
-# %% ../../nbs/train/30_optimizer.ipynb #9c2dc9fc
+# %% ../../nbs/train/30_optimizer.ipynb #a0fbcbe2
 def progress(
     step: int,  # steps taken
     seconds: float,  # time spent

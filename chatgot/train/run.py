@@ -6,7 +6,7 @@
 __all__ = ['Run', 'runs', 'RunWriter', 'new_run', 'carry_out', 'train', 'prepare', 'check_same', 'resume', 'branch', 'clean',
            'folder_size']
 
-# %% ../../nbs/train/36_run.ipynb #f87642e9
+# %% ../../nbs/train/36_run.ipynb #46e13d52
 import errno
 import json
 import shutil
@@ -23,7 +23,8 @@ from filelock import FileLock, Timeout
 from ..config import (ChatGoTError, Settings, TrainSettings, check, differences, from_args, merge, nearest, read_yaml,
                             sync, to_yaml, write_atomic)
 from ..model.gpt import GPT, n_params
-from ..model.weights import load_weights
+from ..model.lora import merge_lora
+from ..model.weights import from_hf, hub_folder, load_weights
 from ..text.batches import TextDataLoaders
 from ..text.corpus import Corpus
 from ..text.tokenizer import Tokenizer, load_tokenizer, train_tokenizer
@@ -33,7 +34,7 @@ from .learner import Diverged, ProgressBar, Tracker, gpt_learner, out_of_patienc
 from .optimizer import progress
 from .tracking import check_installed, outside
 
-# %% ../../nbs/train/36_run.ipynb #68e7e738
+# %% ../../nbs/train/36_run.ipynb #8cd0b9c8
 @dataclass(frozen=True)
 class Run:
     "A run's folder"
@@ -106,7 +107,7 @@ class Run:
         "The model as it was at a checkpoint"
         def weights(path: Path) -> GPT:
             verify(path, 'model.safetensors')
-            return load_weights(path/'model.safetensors', device)
+            return merge_lora(load_weights(path/'model.safetensors', device)).eval()
         return self.checkpoints.load(weights, which)[1]
 
 def _carried_out(step: int, seconds: float, history: list[dict], plan: TrainSettings) -> bool:
@@ -121,7 +122,7 @@ def runs(
     found = [Run(f.parent) for f in Path(out).glob('*/config.yaml')]
     return sorted(found, key=lambda r: (r.folder/'config.yaml').stat().st_mtime)
 
-# %% ../../nbs/train/36_run.ipynb #3ca1324c
+# %% ../../nbs/train/36_run.ipynb #ea963756
 class RunWriter(Tracker):
     "Writes a run's folder as training goes"
     def __init__(self, run: Run): self.run, self.ckpts, self.waiting = run, run.checkpoints, {}
@@ -165,17 +166,26 @@ class RunWriter(Tracker):
                     raise
         except OSError: self.waiting[name] = data
 
-# %% ../../nbs/train/36_run.ipynb #5af1b034
+# %% ../../nbs/train/36_run.ipynb #2a3720dc
 def _data(s: Settings) -> tuple: return s.data, s.train.batch_size, s.train.seed, s.train.device
 
-def _learner(s: Settings, tok: Tokenizer | None = None, like: Learner | None = None) -> Learner:
+def _learner(s: Settings, tok: Tokenizer | None = None, begin: GPT | None = None, like: Learner | None = None) -> Learner:
     "A learner for these settings; batches are shared with one `like` it, where that has the same"
     if like and _data(like.settings) == _data(s): return gpt_learner(like.dls, s)
     corpus = Corpus.load(s.data.corpus)
-    tok = tok or train_tokenizer(s.data.tokenizer, corpus)
+    tok = tok or train_tokenizer(s.data.tokenizer, corpus, s.data.vocab_size)
     dls = TextDataLoaders.from_corpus(corpus, tok, s.data.seq_len, s.train.batch_size, s.data.val_fraction,
                                       s.data.split, s.train.seed, s.train.device)
-    return gpt_learner(dls, s)
+    return gpt_learner(dls, s, begin)
+
+def _first_weights(s: Settings) -> tuple[Settings, Tokenizer | None, GPT | None]:
+    "What `train.init` names, and settings with its shape"
+    if s.train.init is None: return s, None, None
+    run, folder = Run(Path(s.train.init)), Path(s.train.init)
+    if (folder/'config.yaml').is_file(): model, tok = run.model(device='cpu'), run.tokenizer
+    else: model, tok = from_hf(folder := hub_folder(s.train.init)), load_tokenizer(folder)
+    shape = {k: getattr(model.cfg, k) for k in ('family', 'n_layer', 'n_head', 'n_kv_head', 'n_embd')}
+    return check(merge(s.model_dump(), {'model': shape})), tok, model
 
 def _new_folder(out: str | Path, name: str | None, corpus: str) -> Path:
     folder = Path(out)/(name or f'{Path(corpus).stem}-{time.strftime("%Y%m%d-%H%M%S")}')
@@ -183,7 +193,7 @@ def _new_folder(out: str | Path, name: str | None, corpus: str) -> Path:
     if folder.exists(): raise ChatGoTError(f'The run folder {folder} exists already. Choose another name, go on with it (chatgot resume {folder}) or delete it.')
     return folder
 
-# %% ../../nbs/train/36_run.ipynb #74f13e6c
+# %% ../../nbs/train/36_run.ipynb #6762579c
 def new_run(
     learn: Learner,  # its counters start from zero; its weights stay as they are
     name: str | None = None,  # of the run; None: corpus and time
@@ -219,7 +229,7 @@ def _check_room(need: int, where: Path):
         f'There is no room for the run: its checkpoints need about {need/1e6:.0f} MB and {where} has {free/1e6:.0f} MB left.\n'
         'Make room, choose another --out, or set train.keep_last=1.')
 
-# %% ../../nbs/train/36_run.ipynb #7a5266ef
+# %% ../../nbs/train/36_run.ipynb #071638eb
 def carry_out(
     learn: Learner,
     run: Run,
@@ -268,7 +278,7 @@ def train(
     "Train a model and write the run down"
     if resume and name and (Path(out)/name/'config.yaml').exists():
         check_same(run := Run(Path(out)/name), settings)
-        return run if run.status == 'finished' else carry_out(_learner(settings, run.tokenizer), run, trackers, go_back=True)
+        return run if run.status == 'finished' else carry_out(_learner(run.settings, run.tokenizer), run, trackers, go_back=True)
     return carry_out(*prepare(settings, name, out), trackers)
 
 def prepare(
@@ -279,7 +289,7 @@ def prepare(
     "All that a run needs: text, tokenizer, batches, model, and its folder"
     check_installed(settings.track)
     folder = _new_folder(out, name, settings.data.corpus)
-    learn = _learner(settings)
+    learn = _learner(*_first_weights(settings))
     return learn, new_run(learn, folder.name, out)
 
 def check_same(
@@ -290,7 +300,7 @@ def check_same(
     if changed := differences(run.settings, settings): raise ChatGoTError(
         f"The run '{run.name}' has other settings: {', '.join(f'{k}={a!r}, not {b!r}' for k, (a, b) in changed.items())}. Choose another name.")
 
-# %% ../../nbs/train/36_run.ipynb #314f09ac
+# %% ../../nbs/train/36_run.ipynb #01a4fb00
 def resume(
     run: Run,  # one that was stopped, or killed
     trackers: Iterable[Tracker] | None = None,  # told what happens, besides the run folder; None: a progress bar
@@ -299,13 +309,13 @@ def resume(
     "Go on with a run from its latest whole checkpoint, exactly"
     if run.status == 'finished': raise ChatGoTError(
         f"The run '{run.name}' is complete, {run.metrics[-1]['step']} steps. To train longer, start one with more train.steps.")
-    return carry_out(_learner(run.settings, run.tokenizer, like), run, trackers, go_back=True)
+    return carry_out(_learner(run.settings, run.tokenizer, like=like), run, trackers, go_back=True)
 
 def _until(path: Path, step: int) -> str:
     "The lines of a file up to a step"
     return ''.join(_line(r) for r in Tail(path).new() if r['step'] <= step)
 
-# %% ../../nbs/train/36_run.ipynb #5981b2d4
+# %% ../../nbs/train/36_run.ipynb #37729a55
 def branch(
     run: Run,
     step: int | None = None,  # of a checkpoint; None: the latest
@@ -340,7 +350,7 @@ def _copy(run: Run, step: int, folder: Path, s: Settings) -> Run:
         (tmp/'config.yaml').write_text(to_yaml(s), encoding='utf-8')
         shutil.copyfile(run.folder/'tokenizer.json', tmp/'tokenizer.json')
 
-# %% ../../nbs/train/36_run.ipynb #3252ce47
+# %% ../../nbs/train/36_run.ipynb #2b5f3146
 def clean(
     run: Run,  # not one that is running
 ) -> int:  # bytes that were freed
