@@ -5,9 +5,10 @@
 # %% auto #0
 __all__ = ['Job', 'encode', 'common_prefix', 'Slots', 'QueueFull', 'Engine']
 
-# %% ../../nbs/serve/60_engine.ipynb #2ff454cc
+# %% ../../nbs/serve/60_engine.ipynb #810ca360
 import copy
 import threading
+import time
 from collections import deque
 from typing import Iterator
 
@@ -20,7 +21,7 @@ from ..model.gpt import GPT, KVCache
 from ..model.sampling import Piece, Row, choose, sample_settings
 from ..text.tokenizer import Tokenizer
 
-# %% ../../nbs/serve/60_engine.ipynb #11ea8f3a
+# %% ../../nbs/serve/60_engine.ipynb #602668f3
 class Job:
     "One text to be written by an engine"
     def __init__(
@@ -38,7 +39,8 @@ class Job:
         self.scores: list[tuple[int, float | None, tuple]] = []  # of the prompt, within the context: token, logprob, alternatives
         self.reused, self.cancelled, self.done, self.error = 0, False, False, None
         self._changed = threading.Event()
-        self.tell, self.told = self._changed.set, False
+        self.tell, self.told, self.live = self._changed.set, False, True  # live: told of every piece, not only of the end
+        self.begun: float | None = None  # when the first piece came, as `time.perf_counter` has it
 
     def take(self, after: int) -> tuple[list[Piece], bool]:  # pieces, and whether these are the last
         "The pieces there are, but for the first `after`; asks to be told of more"
@@ -61,7 +63,7 @@ class Job:
     @property
     def finish(self) -> str | None: return self.pieces[-1].finish if self.pieces else None
 
-# %% ../../nbs/serve/60_engine.ipynb #5c8fac1b
+# %% ../../nbs/serve/60_engine.ipynb #999db9d0
 def encode(
     tok: Tokenizer,
     prompt: str | list[int],  # text, or tokens
@@ -72,7 +74,7 @@ def encode(
     if wrong is not None: raise ChatGoTError(f'There is no token {wrong}: the {tok.vocab_size} tokens run from 0 to {tok.vocab_size - 1}.')
     return list(prompt)
 
-# %% ../../nbs/serve/60_engine.ipynb #d5d865ac
+# %% ../../nbs/serve/60_engine.ipynb #51d37709
 def common_prefix(
     a: list[int],
     b: list[int],
@@ -85,7 +87,7 @@ def common_prefix(
         else: high = mid - 1
     return low
 
-# %% ../../nbs/serve/60_engine.ipynb #ceba8ea5
+# %% ../../nbs/serve/60_engine.ipynb #dde389d8
 class Slots:
     "A fixed pool of cache rows and what each of them holds"
     def __init__(self, model: GPT, n: int):
@@ -125,7 +127,7 @@ class Slots:
         self.seen_BV[i] = False
         return n
 
-# %% ../../nbs/serve/60_engine.ipynb #7da21340
+# %% ../../nbs/serve/60_engine.ipynb #d8ad791c
 @patch
 def read(
     self: Slots,
@@ -141,7 +143,7 @@ def read(
     for i, new in enumerate(texts, first): self.texts[i] += new
     return logits_BTV
 
-# %% ../../nbs/serve/60_engine.ipynb #67219efc
+# %% ../../nbs/serve/60_engine.ipynb #fcaf5f56
 class QueueFull(ChatGoTError):
     "More is waiting already than will be served soon"
 
@@ -191,7 +193,7 @@ class Engine:
             self.changed.notify()
         self.thread.join()
 
-# %% ../../nbs/serve/60_engine.ipynb #abce9af7
+# %% ../../nbs/serve/60_engine.ipynb #5b8df4c3
 @patch
 def _run(self: Engine):
     while True:
@@ -221,13 +223,14 @@ def _draw(self: Engine, logits_BV: Tensor):
     self.counts['tokens'] += len(jobs)
     self.counts['steps'] += 1
     for job, token, logprob, top in zip(jobs, tokens, logprobs, tops):
+        if job.n == 0: job.begun = time.perf_counter()
         job.n += 1
         job.pieces.append(job.row.add(token, logprob, job.n == job.settings.tokens, top[:job.top]))
     for i in reversed(range(len(jobs))):
         if jobs[i].finish: self._leave(i)
-        else: self._tell(jobs[i])
+        elif jobs[i].live: self._tell(jobs[i])
 
-# %% ../../nbs/serve/60_engine.ipynb #62deeea0
+# %% ../../nbs/serve/60_engine.ipynb #e4aa17bd
 @patch
 def _read(self: Engine, new: list[Job], first: int) -> Tensor:  # B V
     "Read the prompts of new jobs into the slots from `first` on"
