@@ -5,7 +5,7 @@
 # %% auto #0
 __all__ = ['read_keys', 'Keys', 'is_local', 'check_address', 'RateLimit', 'Refused', 'Door', 'access_log', 'Guard']
 
-# %% ../../nbs/serve/62_safety.ipynb #8e72f5f5
+# %% ../../nbs/serve/62_safety.ipynb #8fd8107d
 import asyncio
 import hashlib
 import hmac
@@ -24,7 +24,7 @@ from starlette.exceptions import HTTPException
 from ..config import ChatGoTError, ServeSettings
 from .protocol import error_body
 
-# %% ../../nbs/serve/62_safety.ipynb #3a9b77b5
+# %% ../../nbs/serve/62_safety.ipynb #441d58e9
 def read_keys(s: ServeSettings) -> list[str]:
     "The keys that the settings and their file name"
     keys = list(s.api_keys)
@@ -54,7 +54,7 @@ class Keys:
             if hmac.compare_digest(digest, given): found = f'key-{digest.hex()[:8]}'
         return found
 
-# %% ../../nbs/serve/62_safety.ipynb #2a0fc795
+# %% ../../nbs/serve/62_safety.ipynb #244709b8
 def is_local(host: str) -> bool:
     "Whether only this machine reaches an address"
     try: return host == 'localhost' or ip_address(host).is_loopback
@@ -66,7 +66,7 @@ def check_address(s: ServeSettings):
     raise ChatGoTError(f'Everybody who reaches {s.host} could use this server, for no key is set.\n'
                        'Set CHATGOT_SERVE__API_KEYS or serve.keys_file, or say serve.open=true.')
 
-# %% ../../nbs/serve/62_safety.ipynb #6d02723a
+# %% ../../nbs/serve/62_safety.ipynb #067fffd6
 class RateLimit:
     "So many requests per minute for each caller, in bursts of as many"
     def __init__(
@@ -88,7 +88,7 @@ class RateLimit:
         if len(self.buckets) > self.callers: self.buckets.popitem(last=False)
         return 0. if left >= 1 else (1 - left)*60/self.rate
 
-# %% ../../nbs/serve/62_safety.ipynb #c337a38d
+# %% ../../nbs/serve/62_safety.ipynb #15a6e42e
 class Refused(HTTPException):
     "A request that gets an error for an answer"
     def __init__(self, status: int, message: str, param: str | None = None, code: str | None = None, **headers: str):
@@ -122,12 +122,12 @@ class Door:
             429, f'More than {self.s.rate} requests a minute. Try again in {wait:.0f} s.', code='rate_limit_exceeded', **{'retry-after': f'{wait + 1:.0f}'})
         return caller or address
 
-# %% ../../nbs/serve/62_safety.ipynb #d6d9a32b
+# %% ../../nbs/serve/62_safety.ipynb #3f65d76d
 def access_log(record: dict):
     "Write a line of the access log"
     logging.getLogger('chatgot.access').info(json.dumps(record))
 
-# %% ../../nbs/serve/62_safety.ipynb #b5d55d7c
+# %% ../../nbs/serve/62_safety.ipynb #6c502510
 class Guard:
     "What every request passes on its way in and out"
     def __init__(self, app, door: Door, log: Callable[[dict], None] = access_log):
@@ -145,14 +145,13 @@ class Guard:
             if scope['type'] == 'http': await _answer(self._noting(send, note), e)
             else: await send({'type': 'websocket.close', 'code': 1008, 'reason': e.detail[:100]})
         finally:
-            address = scope['client'][0] if scope.get('client') else None
-            self.log(dict(time=round(begin, 3), method=scope.get('method', 'WEBSOCKET'), path=scope['path'], client=address,
-                          seconds=round(time.perf_counter() - begun, 4)) | note)
+            self.log(dict(time=round(begin, 3), method=scope.get('method', 'WEBSOCKET'), path=scope['path'], route=getattr(scope.get('route'), 'path', None),
+                          client=_address(scope), seconds=round(time.perf_counter() - begun, 4)) | note)
 
     def _admit(self, scope: dict, headers: dict[str, str], note: dict):
         self.door.check_origin(headers)
         if scope['type'] == 'http' and scope['path'].startswith('/v1') and scope['method'] != 'OPTIONS':
-            note['caller'] = self.door.enter(headers.get('authorization', ''), scope['client'][0] if scope.get('client') else '')
+            note['caller'] = self.door.enter(headers.get('authorization', ''), _address(scope))
         length = headers.get('content-length', '0')
         if not length.isdigit() or int(length) > self.door.s.max_bytes: raise self._too_large()
 
@@ -180,6 +179,8 @@ class Guard:
             if message['type'] == 'websocket.accept': note['status'] = 101
             await send(message)
         return noting
+
+def _address(scope: dict) -> str: return scope['client'][0] if scope.get('client') else ''
 
 async def _answer(send, e: Refused):
     body = json.dumps(e.body).encode()

@@ -5,7 +5,7 @@
 # %% auto #0
 __all__ = ['PAUSE', 'Served', 'listen', 'arriving', 'finished']
 
-# %% ../../nbs/serve/63_served.ipynb #bd4e8477
+# %% ../../nbs/serve/63_served.ipynb #c404d52a
 import asyncio
 import logging
 import threading
@@ -22,7 +22,7 @@ from .engine import Engine, Job
 from ..text.corpus import Corpus
 from ..train.run import Run
 
-# %% ../../nbs/serve/63_served.ipynb #090a2041
+# %% ../../nbs/serve/63_served.ipynb #b202c347
 class Served:
     "A run behind an API"
     def __init__(self, run: Run, s: ServeSettings):
@@ -67,7 +67,7 @@ class Served:
         "Tokens read and written so far, by all engines there were"
         return {k: sum(c[k] for c in self.all_counts) for k in self.engine.counts}
 
-# %% ../../nbs/serve/63_served.ipynb #c6a8a5b4
+# %% ../../nbs/serve/63_served.ipynb #fff3fd0b
 PAUSE = 0.02  # s
 
 def listen(
