@@ -6,7 +6,7 @@
 __all__ = ['WRONG', 'EVENTS', 'PAGE_RULES', 'Metrics', 'Server', 'whole', 'failure', 'Stream', 'respond', 'Swap', 'Health',
            'make_app', 'serve']
 
-# %% ../../nbs/serve/64_api.ipynb #3a203f0b
+# %% ../../nbs/serve/64_api.ipynb #457e9f0b
 import asyncio
 import json
 import logging
@@ -37,7 +37,7 @@ from .safety import Door, Guard, Refused, access_log, check_address
 from .served import Served, arriving, finished, listen
 from ..train.run import Run
 
-# %% ../../nbs/serve/64_api.ipynb #bab7b4ef
+# %% ../../nbs/serve/64_api.ipynb #1dd83cd6
 class Metrics:
     "What a server tells about itself"
     def __init__(self, served: dict[str, Served]):
@@ -70,7 +70,7 @@ class Metrics:
         yield family(GaugeMetricFamily, 'chatgot_queue', 'texts that wait', lambda s: len(s.engine.waiting))
         yield family(GaugeMetricFamily, 'chatgot_step', 'checkpoint that is served', lambda s: s.step)
 
-# %% ../../nbs/serve/64_api.ipynb #87cad5df
+# %% ../../nbs/serve/64_api.ipynb #0f1ff57c
 class Server:
     "The runs that are served, and what all requests share"
     def __init__(self, runs: list[Run], s: ServeSettings):
@@ -91,9 +91,9 @@ class Server:
 
     def close(self):
         "Finish what was begun"
-        for s in self.served.values(): s.engine.close()
+        for s in self.served.values(): s.close()
 
-# %% ../../nbs/serve/64_api.ipynb #4185c228
+# %% ../../nbs/serve/64_api.ipynb #043cbf61
 @patch
 def prepare(self: Server, asked: Asked, note: dict) -> tuple[Served, Answer]:
     "The jobs of a request, in the answer they will fill"
@@ -126,7 +126,7 @@ def noted(self: Server, answer: Answer, note: dict, begun: float):
     if first: note['first'] = round(min(first) - begun, 4)
     if self.s.log_prompts: note['texts'] = [j.text for j in answer.jobs]
 
-# %% ../../nbs/serve/64_api.ipynb #679c77e1
+# %% ../../nbs/serve/64_api.ipynb #10105416
 async def _hung_up(request: Request):
     while (await request.receive())['type'] != 'http.disconnect': pass
 
@@ -145,7 +145,7 @@ async def whole(server: Server, served: Served, answer: Answer, request: Request
         engine.cancel(*answer.jobs)
         server.noted(answer, request.state.note, begun)
 
-# %% ../../nbs/serve/64_api.ipynb #5b9b31fa
+# %% ../../nbs/serve/64_api.ipynb #38cd77dd
 def failure(e: Exception, s: ServeSettings) -> Refused:
     "What a client hears of an error that came while its text was being written"
     if isinstance(e, asyncio.TimeoutError): return Refused(504, f'It took longer than {s.timeout:.0f} s.', code='timeout')
@@ -175,7 +175,7 @@ class Stream(StreamingResponse):
             self.engine.cancel(*self.answer.jobs)
             self.server.noted(self.answer, self.note, self.begun)
 
-# %% ../../nbs/serve/64_api.ipynb #02bb0cb1
+# %% ../../nbs/serve/64_api.ipynb #4cf87700
 async def respond(server: Server, asked: Asked, request: Request) -> Response:
     "Answer a request for texts"
     try:
@@ -186,7 +186,7 @@ async def respond(server: Server, asked: Asked, request: Request) -> Response:
     except (ChatGoTError, Refused): raise
     except Exception as e: raise failure(e, server.s) from None
 
-# %% ../../nbs/serve/64_api.ipynb #d4a29211
+# %% ../../nbs/serve/64_api.ipynb #03f4895a
 async def _refused(request: Request, e: HTTPException) -> Response:
     return JSONResponse(getattr(e, 'body', None) or error_body(e.status_code, str(e.detail)), e.status_code, headers=e.headers)
 
@@ -205,9 +205,9 @@ def _errors(app: FastAPI):
     for kind, handler in ((HTTPException, _refused), (ChatGoTError, _wrong), (RequestValidationError, _invalid), (Exception, _broken)):
         app.add_exception_handler(kind, handler)
 
-# %% ../../nbs/serve/64_api.ipynb #35de8c4b
+# %% ../../nbs/serve/64_api.ipynb #90897416
 WRONG = {'4XX': {'model': ErrorBody, 'description': 'The request is wrong, refused or too much'}, '5XX': {'model': ErrorBody, 'description': 'The server failed'}}
-EVENTS = {'text/event-stream': {'schema': {'type': 'string'}}}
+EVENTS = {'text/event-stream': {'schema': {'type': 'object', 'properties': {'data': {'type': 'string'}}, 'required': ['data']}}}
 
 class Swap(Body):
     "Which checkpoint to serve"
@@ -249,7 +249,7 @@ def _openai_routes(app: FastAPI, server: Server):
         served.swap(to.checkpoint)
         return _model(served)
 
-# %% ../../nbs/serve/64_api.ipynb #78050026
+# %% ../../nbs/serve/64_api.ipynb #bdf370a4
 PAGE_RULES = "default-src 'none'; script-src 'unsafe-inline'; style-src 'unsafe-inline'; connect-src 'self'"
 
 def _other_routes(app: FastAPI, server: Server):
@@ -274,7 +274,7 @@ def _other_routes(app: FastAPI, server: Server):
         "A page to type in"
         return HTMLResponse((files('chatgot.serve')/'page.html').read_text(encoding='utf-8'), headers={'content-security-policy': PAGE_RULES})
 
-# %% ../../nbs/serve/64_api.ipynb #49433054
+# %% ../../nbs/serve/64_api.ipynb #195f4249
 def make_app(
     runs: list[Run],  # each under its name
     s: ServeSettings,
@@ -305,7 +305,7 @@ def _describe(app: FastAPI, server: Server):
     for path, item in d['paths'].items():
         if path.startswith('/v1'): item.update({k: v | {'security': [{'key': []}]} for k, v in item.items()})
 
-# %% ../../nbs/serve/64_api.ipynb #8b686226
+# %% ../../nbs/serve/64_api.ipynb #df8e4e50
 def _socket_route(app: FastAPI, server: Server):
     @app.websocket('/v1/stream')
     async def stream(socket: WebSocket):
@@ -345,7 +345,7 @@ async def _send_chunks(server: Server, socket: WebSocket, served: Served, answer
         engine.cancel(*answer.jobs)
         server.noted(answer, socket.state.note, begun)
 
-# %% ../../nbs/serve/64_api.ipynb #e5d797b7
+# %% ../../nbs/serve/64_api.ipynb #d556fe68
 def _bind(s: ServeSettings) -> socket.socket:
     try: return socket.create_server((s.host, s.port), family=socket.AF_INET6 if ':' in s.host else socket.AF_INET, backlog=2048)
     except OSError as e: raise ChatGoTError(f"Can't listen at {s.host}, port {s.port}: {e.strerror or e}. Choose another with --host or --port.") from None

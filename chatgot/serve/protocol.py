@@ -8,7 +8,7 @@ __all__ = ['Stop', 'Tokens', 'OURS', 'TYPES', 'Body', 'StreamOptions', 'Asked', 
            'Completion', 'TopToken', 'ChatToken', 'ChatLogprobs', 'ChatMessage', 'ChatChoice', 'ChatCompletion',
            'Answer', 'ChatAnswer', 'ErrorDetail', 'ErrorBody', 'error_body', 'Model', 'Models']
 
-# %% ../../nbs/serve/61_protocol.ipynb #5ce56ac5
+# %% ../../nbs/serve/61_protocol.ipynb #6bbc09ce
 import re
 import secrets
 import time
@@ -23,7 +23,7 @@ from ..model.sampling import Piece, sample_settings
 from .engine import Job, encode
 from ..text.tokenizer import Tokenizer
 
-# %% ../../nbs/serve/61_protocol.ipynb #e31a72b9
+# %% ../../nbs/serve/61_protocol.ipynb #09d6f328
 class Body(BaseModel):
     "Something a client sends"
     model_config = ConfigDict(extra='forbid', strict=True, protected_namespaces=())
@@ -38,10 +38,10 @@ class Asked(Body):
     model: str = Field(description='the name of a run that is served')
     max_tokens: int | None = Field(None, ge=1, description='tokens to write, for each text')
     temperature: float | None = Field(None, ge=0, le=2)
-    top_p: float | None = Field(None, gt=0, le=1)
+    top_p: float | None = Field(None, ge=1e-4, le=1)
     top_k: int | None = Field(None, ge=1)
-    min_p: float | None = Field(None, gt=0, le=1)
-    repetition_penalty: float | None = Field(None, gt=0, le=10)
+    min_p: float | None = Field(None, ge=1e-6, le=1)
+    repetition_penalty: float | None = Field(None, ge=0.1, le=10)
     frequency_penalty: float | None = Field(None, ge=0, le=0, description='not offered: 0 only')
     presence_penalty: float | None = Field(None, ge=0, le=0, description='not offered: 0 only')
     seed: int | None = Field(None, ge=0, lt=2**53, description='the same seed writes the same text')
@@ -51,7 +51,7 @@ class Asked(Body):
     stream_options: StreamOptions | None = None
     user: str | None = Field(None, description='ignored')
 
-# %% ../../nbs/serve/61_protocol.ipynb #e8aff400
+# %% ../../nbs/serve/61_protocol.ipynb #6b501664
 Tokens = Annotated[list[Annotated[int, Field(ge=0)]], Field(min_length=1)]
 
 class CompletionRequest(Asked):
@@ -83,7 +83,7 @@ class ChatRequest(Asked):
     logprobs: bool | None = None
     top_logprobs: int | None = Field(None, ge=0, le=20)
 
-# %% ../../nbs/serve/61_protocol.ipynb #8ad9d1fa
+# %% ../../nbs/serve/61_protocol.ipynb #34fca861
 OURS = 'temperature', 'top_p', 'top_k', 'min_p', 'repetition_penalty', 'seed', 'stop'
 
 def request_settings(
@@ -95,7 +95,7 @@ def request_settings(
     tokens = getattr(request, 'max_completion_tokens', None) or request.max_tokens
     return sample_settings(base, **given | ({'tokens': tokens} if tokens else {}))
 
-# %% ../../nbs/serve/61_protocol.ipynb #c3c3d6c9
+# %% ../../nbs/serve/61_protocol.ipynb #7335897d
 def _who(request: ChatRequest, author: Author) -> str | None:
     "Who is to answer: asked for, named in an earlier answer, or named by the system message"
     named = [m.name for m in request.messages if m.role == 'assistant' and m.name]
@@ -119,7 +119,7 @@ def scene(
              if m.role not in ('system', 'developer') and (said := tidy(m.text))]
     return chat.scene(turns, model), chat.stops, chat.as_
 
-# %% ../../nbs/serve/61_protocol.ipynb #da6f9064
+# %% ../../nbs/serve/61_protocol.ipynb #2f957fa5
 def prompts(
     request: CompletionRequest,
     base: SampleSettings,  # of the run
@@ -140,7 +140,7 @@ def jobs_for(
     encoded = [encode(tok, t) for t in texts for _ in range(n)]
     return [Job(tok, ids, s.model_copy(update={'seed': s.seed + i}), top, score) for i, ids in enumerate(encoded)]
 
-# %% ../../nbs/serve/61_protocol.ipynb #e47eacfe
+# %% ../../nbs/serve/61_protocol.ipynb #01643034
 class Usage(BaseModel):
     prompt_tokens: int
     completion_tokens: int
@@ -196,7 +196,7 @@ class ChatCompletion(BaseModel):
     choices: list[ChatChoice]
     usage: Usage
 
-# %% ../../nbs/serve/61_protocol.ipynb #854ce398
+# %% ../../nbs/serve/61_protocol.ipynb #b48c3822
 class Answer:
     "Turns what jobs have written into an answer"
     prefix, object, chunk_object = 'cmpl', 'text_completion', 'text_completion'
@@ -251,7 +251,7 @@ class Answer:
         tops = [{self._token(t): p for t, p in top} or None for _, _, top in told] if self.request.logprobs else None
         return dict(tokens=tokens, token_logprobs=[p for _, p, _ in told], top_logprobs=tops, text_offset=offsets)
 
-# %% ../../nbs/serve/61_protocol.ipynb #9c7de4a3
+# %% ../../nbs/serve/61_protocol.ipynb #0c35b662
 class ChatAnswer(Answer):
     "The same, as a character's turn"
     prefix, object, chunk_object = 'chatcmpl', 'chat.completion', 'chat.completion.chunk'
@@ -269,7 +269,7 @@ class ChatAnswer(Answer):
 
     def _told(self, p: Piece) -> dict: return self._top(p.token, p.logprob) | dict(top_logprobs=[self._top(*t) for t in p.top])
 
-# %% ../../nbs/serve/61_protocol.ipynb #6c97f8d1
+# %% ../../nbs/serve/61_protocol.ipynb #9804ae2b
 class ErrorDetail(BaseModel):
     message: str
     type: str

@@ -5,7 +5,7 @@
 # %% auto #0
 __all__ = ['PAUSE', 'Served', 'listen', 'arriving', 'finished']
 
-# %% ../../nbs/serve/63_served.ipynb #c404d52a
+# %% ../../nbs/serve/63_served.ipynb #c786c696
 import asyncio
 import logging
 import threading
@@ -22,7 +22,7 @@ from .engine import Engine, Job
 from ..text.corpus import Corpus
 from ..train.run import Run
 
-# %% ../../nbs/serve/63_served.ipynb #b202c347
+# %% ../../nbs/serve/63_served.ipynb #f1c52b0e
 class Served:
     "A run behind an API"
     def __init__(self, run: Run, s: ServeSettings):
@@ -35,7 +35,7 @@ class Served:
             self.author.speakers = Counter()
         self.step, model = self._load('best')
         self.engine, self.before = Engine(model, self.tok, s.slots, s.queue), None
-        self.all_counts = [self.engine.counts]
+        self.ending, self.past = [], Counter()  # engines that finish what they began, and counts of those that have ended
 
     def _load(self, which: str | int) -> tuple[int, GPT]:
         ckpts = self.run.checkpoints
@@ -51,10 +51,17 @@ class Served:
         if which == 'previous' and self.before is None: raise ChatGoTError(f"'{self.name}' has served one checkpoint only: there is no previous one.")
         step, model = self.before if which == 'previous' else self._load(which)
         new = Engine(model, self.tok, self.s.slots, self.s.queue)
-        self.all_counts.append(new.counts)
-        with self.lock: old, self.before, self.step, self.engine = self.engine, (self.step, self.engine.model), step, new
-        threading.Thread(target=old.close, daemon=True).start()
+        with self.lock:
+            old, self.before, self.step, self.engine = self.engine, (self.step, self.engine.model), step, new
+            self.ending.append(old)
+        threading.Thread(target=self._end, args=(old,), daemon=True).start()
         return step
+
+    def _end(self, old: Engine):
+        old.close()
+        with self.lock:
+            self.ending.remove(old)
+            self.past.update(old.counts)
 
     def submit(self, *jobs: Job) -> Engine:  # the one that writes them
         "Let jobs wait for their slots: all of them or none"
@@ -63,11 +70,15 @@ class Served:
             return self.engine
 
     @property
-    def counts(self) -> dict[str, int]:
+    def counts(self) -> Counter:
         "Tokens read and written so far, by all engines there were"
-        return {k: sum(c[k] for c in self.all_counts) for k in self.engine.counts}
+        with self.lock: return sum((Counter(e.counts) for e in (self.engine, *self.ending)), self.past)
 
-# %% ../../nbs/serve/63_served.ipynb #fff3fd0b
+    def close(self):
+        "Finish what was begun, and end"
+        for engine in (self.engine, *self.ending): engine.close()
+
+# %% ../../nbs/serve/63_served.ipynb #8ac56f06
 PAUSE = 0.02  # s
 
 def listen(
