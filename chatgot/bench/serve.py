@@ -53,7 +53,7 @@ def serve_together(
     from chatgot.serve.api import serve
     serve([Run(Path(folder))], ServeSettings(port=port, slots=128, queue=1000))
 
-# %% ../../nbs/bench/85_serve.ipynb #93d6b0d7
+# %% ../../nbs/bench/85_serve.ipynb #bfbef141
 @contextmanager
 def serving(
     how: str,  # serve_plainly or serve_together
@@ -64,7 +64,8 @@ def serving(
         s.bind(('127.0.0.1', 0))
         port = s.getsockname()[1]
     code = f'from chatgot.bench.serve import {how}; {how}({str(run.folder)!r}, {port})'
-    process = subprocess.Popen([sys.executable, '-c', code], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, env=os.environ | {'OMP_NUM_THREADS': '1'})
+    quiet = dict(stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    process = subprocess.Popen([sys.executable, '-c', code], env=os.environ | {'OMP_NUM_THREADS': '1'}, **quiet)
     try:
         for _ in range(600):
             try: urlopen(f'http://127.0.0.1:{port}/openapi.json'); break

@@ -88,7 +88,7 @@ class RateLimit:
         if len(self.buckets) > self.callers: self.buckets.popitem(last=False)
         return 0. if left >= 1 else (1 - left)*60/self.rate
 
-# %% ../../nbs/serve/62_safety.ipynb #15a6e42e
+# %% ../../nbs/serve/62_safety.ipynb #d8477089
 class Refused(HTTPException):
     "A request that gets an error for an answer"
     def __init__(self, status: int, message: str, param: str | None = None, code: str | None = None, **headers: str):
@@ -119,7 +119,8 @@ class Door:
         if self.keys and caller is None: raise Refused(
             401, 'No such API key. Send one as: Authorization: Bearer KEY', code='invalid_api_key', **{'www-authenticate': 'Bearer'})
         if wait := self.limit.wait(caller or address): raise Refused(
-            429, f'More than {self.s.rate} requests a minute. Try again in {wait:.0f} s.', code='rate_limit_exceeded', **{'retry-after': f'{wait + 1:.0f}'})
+            429, f'More than {self.s.rate} requests a minute. Try again in {wait:.0f} s.', code='rate_limit_exceeded',
+            **{'retry-after': f'{wait + 1:.0f}'})
         return caller or address
 
 # %% ../../nbs/serve/62_safety.ipynb #3f65d76d
@@ -127,7 +128,7 @@ def access_log(record: dict):
     "Write a line of the access log"
     logging.getLogger('chatgot.access').info(json.dumps(record))
 
-# %% ../../nbs/serve/62_safety.ipynb #6c502510
+# %% ../../nbs/serve/62_safety.ipynb #a3e0b9f9
 class Guard:
     "What every request passes on its way in and out"
     def __init__(self, app, door: Door, log: Callable[[dict], None] = access_log):
@@ -145,8 +146,8 @@ class Guard:
             if scope['type'] == 'http': await _answer(self._noting(send, note), e)
             else: await send({'type': 'websocket.close', 'code': 1008, 'reason': e.detail[:100]})
         finally:
-            self.log(dict(time=round(begin, 3), method=scope.get('method', 'WEBSOCKET'), path=scope['path'], route=getattr(scope.get('route'), 'path', None),
-                          client=_address(scope), seconds=round(time.perf_counter() - begun, 4)) | note)
+            self.log(dict(time=round(begin, 3), method=scope.get('method', 'WEBSOCKET'), path=scope['path'],
+                          route=getattr(scope.get('route'), 'path', None), client=_address(scope), seconds=round(time.perf_counter() - begun, 4)) | note)
 
     def _admit(self, scope: dict, headers: dict[str, str], note: dict):
         self.door.check_origin(headers)
@@ -175,7 +176,8 @@ class Guard:
         async def noting(message):
             if message['type'] == 'http.response.start':
                 note['status'] = message['status']
-                message['headers'] = [*message.get('headers', []), (b'x-request-id', note['id'].encode()), (b'x-content-type-options', b'nosniff')]
+                own = (b'x-request-id', note['id'].encode()), (b'x-content-type-options', b'nosniff')
+                message['headers'] = [*message.get('headers', []), *own]
             if message['type'] == 'websocket.accept': note['status'] = 101
             await send(message)
         return noting

@@ -22,13 +22,14 @@ from .engine import Engine, Job
 from ..text.corpus import Corpus
 from ..train.run import Run
 
-# %% ../../nbs/serve/63_served.ipynb #f1c52b0e
+# %% ../../nbs/serve/63_served.ipynb #9f0ba54a
 class Served:
     "A run behind an API"
     def __init__(self, run: Run, s: ServeSettings):
         self.run, self.s, self.name, self.lock = run, s, run.name, threading.Lock()
         self.tok, self.sample = run.tokenizer, run.settings.sample
-        self.author = Author(run.name, self.tok, self.sample, lambda: self.engine.model, lambda: Corpus.load(run.settings.data.corpus).pieces())
+        pieces = lambda: Corpus.load(run.settings.data.corpus).pieces()
+        self.author = Author(run.name, self.tok, self.sample, lambda: self.engine.model, pieces)
         try: self.author.speakers
         except ChatGoTError as e:
             logging.getLogger('chatgot').warning('%s: its text is not here, so it has no characters. %s', self.name, e)
@@ -40,7 +41,8 @@ class Served:
     def _load(self, which: str | int) -> tuple[int, GPT]:
         ckpts = self.run.checkpoints
         step = which if isinstance(which, int) else ckpts.named(which) or ckpts.named('latest')
-        if step not in ckpts.steps(): raise ChatGoTError(f"The run '{self.name}' has no checkpoint {which!r:.20}. It has: {', '.join(map(str, ckpts.steps())) or 'none'}.")
+        if step not in ckpts.steps(): raise ChatGoTError(
+            f"The run '{self.name}' has no checkpoint {which!r:.20}. It has: {', '.join(map(str, ckpts.steps())) or 'none'}.")
         return step, load_weights(ckpts.path(step)/'model.safetensors', 'auto')
 
     def swap(
@@ -48,7 +50,8 @@ class Served:
         which: str | int,  # best, latest, previous or a step
     ) -> int:  # the step it serves now
         "Write with other weights from now on; the old engine ends when its last text is written"
-        if which == 'previous' and self.before is None: raise ChatGoTError(f"'{self.name}' has served one checkpoint only: there is no previous one.")
+        if which == 'previous' and self.before is None: raise ChatGoTError(
+            f"'{self.name}' has served one checkpoint only: there is no previous one.")
         step, model = self.before if which == 'previous' else self._load(which)
         new = Engine(model, self.tok, self.s.slots, self.s.queue)
         with self.lock:
