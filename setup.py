@@ -27,7 +27,7 @@ setup(
     license='Apache-2.0',
     url=cfg['git_url'],
     packages=find_packages(include=['chatgot', 'chatgot.*']),
-    package_data={'chatgot': ['configs/**/*.yaml', 'lab/*.js', 'lab/*.css', 'tutorials/*.ipynb']},  # chatgot/tutorials is a link to nbs/tutorials
+    package_data={'chatgot': ['configs/**/*.yaml', 'serve/*.html', 'lab/*.js', 'lab/*.css', 'tutorials/*.ipynb']},  # chatgot/tutorials is a link to nbs/tutorials
     python_requires='>=' + cfg['min_python'],
     install_requires=cfg['requirements'].split(),
     extras_require={k.removesuffix(EXTRA): v.split() for k, v in cfg.items() if k.endswith(EXTRA)},

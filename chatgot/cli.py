@@ -4,9 +4,9 @@
 
 # %% auto #0
 __all__ = ['app', 'Out', 'RunName', 'Preset', 'Config', 'CorpusName', 'Changes', 'runs_app', 'main', 'train', 'resume', 'config',
-           'generate', 'chat', 'corpus', 'runs', 'clean', 'bench', 'lab']
+           'pipeline', 'generate', 'chat', 'corpus', 'runs', 'clean', 'serve', 'bench', 'lab']
 
-# %% ../nbs/70_cli.ipynb #f86138ab
+# %% ../nbs/70_cli.ipynb #46a3779e
 import json
 import os
 import shutil
@@ -32,7 +32,7 @@ Config = Annotated[Optional[Path], typer.Option(help='A YAML settings file, inst
 CorpusName = Annotated[Optional[str], typer.Option(help='shakespeare, tinyshakespeare, python, or a file, glob, folder or URL.')]
 Changes = Annotated[Optional[list[str]], typer.Argument(metavar='[SECTION.NAME=VALUE]...', help='Settings, over preset, file and environment.')]
 
-# %% ../nbs/70_cli.ipynb #a78eedb3
+# %% ../nbs/70_cli.ipynb #b83fa20c
 def main():
     "The program `chatgot`"
     try: app(prog_name='chatgot')
@@ -46,7 +46,7 @@ def main():
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         sys.exit(1)
 
-# %% ../nbs/70_cli.ipynb #dca31184
+# %% ../nbs/70_cli.ipynb #0fc8acce
 def _report(run: 'Run', out: Path):
     "Say how a run went and what to type next"
     name = run.name if run.folder.parent == out and out == Path('runs') else str(run.folder)
@@ -101,7 +101,7 @@ def resume(
     r = Run.open(run, out)
     _report(resume(branch(r, settings=settings) if settings else r), out)
 
-# %% ../nbs/70_cli.ipynb #d5635377
+# %% ../nbs/70_cli.ipynb #31fd15ff
 @app.command()
 def config(settings: Changes = None, preset: Preset = 'tiny_char', config: Config = None, corpus: CorpusName = None):
     """Print all settings as `train` would use them, each with where it was set.
@@ -113,7 +113,27 @@ def config(settings: Changes = None, preset: Preset = 'tiny_char', config: Confi
     """
     print(explain(layers(preset, config, _changes(corpus, settings))))
 
-# %% ../nbs/70_cli.ipynb #313db9d9
+# %% ../nbs/70_cli.ipynb #d2b2a4ae
+@app.command()
+def pipeline(
+    config: Annotated[Path, typer.Argument(metavar='SETTINGS.YAML', help='A settings file.')],
+    settings: Changes = None,
+    out: Out = Path('runs'),
+    name: Annotated[Optional[str], typer.Option(help='Name of the run.  [default: that of the file]')] = None,
+):
+    """Prepare, train, evaluate and generate; after an interruption, what is left of it.
+
+    \b
+    Example:
+      chatgot config train.steps=5000 > night.yaml
+      chatgot pipeline night.yaml
+    """
+    s = load_settings(file=config, args=settings or [])
+    from chatgot.pipeline import pipeline
+    run = pipeline(s, name or config.stem, out)
+    _report(run, out)
+
+# %% ../nbs/70_cli.ipynb #fcb92655
 @app.command()
 def generate(
     run: RunName,
@@ -145,7 +165,7 @@ def generate(
     for i, piece in enumerate(pieces): print((s.prompt if i == 0 else '') + piece.text, end='', flush=True)
     print()
 
-# %% ../nbs/70_cli.ipynb #72e29b6f
+# %% ../nbs/70_cli.ipynb #f6c76222
 @app.command()
 def chat(
     run: RunName,
@@ -168,7 +188,7 @@ def chat(
     from chatgot.train.run import Run
     converse(Chat(Run.open(run, out), as_, me, **{k: v for k, v in given.items() if v is not None}))
 
-# %% ../nbs/70_cli.ipynb #3bb8bb72
+# %% ../nbs/70_cli.ipynb #c1cea22f
 @app.command()
 def corpus(
     name: Annotated[str, typer.Argument(metavar='NAME_OR_PATH', help='shakespeare, tinyshakespeare, python, or a file, glob, folder or URL.')],
@@ -222,7 +242,32 @@ def clean(
     chosen = [Run.open(n, out) for n in names] if names else [r for r in runs(out) if not r.running]
     for r in chosen: print(f'{r.name:32} {clean(r)/1e6:8.1f} MB freed')
 
-# %% ../nbs/70_cli.ipynb #4fee8f94
+# %% ../nbs/70_cli.ipynb #95d02987
+@app.command()
+def serve(
+    runs: Annotated[list[str], typer.Argument(metavar='RUN... [serve.NAME=VALUE]...', help='Runs, by folder or name, and settings of the server.')],
+    host: Annotated[Optional[str], typer.Option(help='Address to listen at.  [default: 127.0.0.1]')] = None,
+    port: Annotated[Optional[int], typer.Option(help='Port to listen at; 0: any that is free.  [default: 8000]')] = None,
+    out: Out = Path('runs'),
+):
+    """Serve trained models: OpenAI's API, metrics, and a page to type in.
+
+    \b
+    Examples:
+      chatgot serve book
+      chatgot serve book letters serve.slots=64 serve.rate=600
+      CHATGOT_SERVE__API_KEYS=... chatgot serve book --host 0.0.0.0
+    """
+    if not find_spec('fastapi'): raise ChatGoTError("The server is not installed. Get it with: pip install 'chatgot[serve]'")
+    given = [f'serve.{k}={v}' for k, v in dict(host=host, port=port).items() if v is not None]
+    names = [r for r in runs if '=' not in r]
+    if not names: raise ChatGoTError('Which run? Name one or several: chatgot serve book')
+    s = load_settings(args=[*(r for r in runs if '=' in r), *given]).serve
+    from chatgot.serve.api import serve
+    from chatgot.train.run import Run
+    serve([Run.open(r, out) for r in names], s)
+
+# %% ../nbs/70_cli.ipynb #6c4231e9
 @app.command()
 def bench(name: Annotated[str, typer.Argument(metavar='NAME', help='What to measure: dashboard.')]):
     """Measure on this machine what the chapters on speed tell.
@@ -235,7 +280,7 @@ def bench(name: Annotated[str, typer.Argument(metavar='NAME', help='What to meas
     if name not in known: raise ChatGoTError(f"There is no benchmark '{name}'. {nearest(name, known)}")
     import_module(f'chatgot.bench.{name}').main()
 
-# %% ../nbs/70_cli.ipynb #2cfb88b0
+# %% ../nbs/70_cli.ipynb #8a333b0b
 @app.command(context_settings={'allow_extra_args': True, 'ignore_unknown_options': True})
 def lab(ctx: typer.Context):
     """Open the quick start in JupyterLab; options are passed on to it.

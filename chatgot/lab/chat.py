@@ -123,10 +123,15 @@ class Chat:
 
     def __str__(self): return ''.join(turn_text(*t) for t in self.turns)
 
-# %% ../../nbs/lab/51_chat.ipynb #feb8bba1
+# %% ../../nbs/lab/51_chat.ipynb #0d975857
 @patch
 def room(self: Chat, model: GPT) -> int:  # tokens that an answer may have
     return min(self.settings.tokens, model.cfg.seq_len//2)
+
+@patch(as_prop=True)
+def stops(self: Chat) -> list[str]:
+    "Where an answer ends: at a blank line or where one of the two would speak next"
+    return ['\n\n', f'\n{self.me}:', f'\n{self.as_}:']
 
 @patch
 def scene(
@@ -142,7 +147,7 @@ def scene(
         texts.insert(0, t)
     return ''.join(texts) + turn_text(self.as_)
 
-# %% ../../nbs/lab/51_chat.ipynb #b0dee38c
+# %% ../../nbs/lab/51_chat.ipynb #a0e1e657
 @patch
 def stream(
     self: Chat,
@@ -152,8 +157,8 @@ def stream(
     if not (said := tidy(said)): raise ChatGoTError('Say something first: there are no words in that.')
     self.author.tok.encode(said)
     model, turns = self.author.model(), [*self.turns, (self.me, said)]
-    stops = ['\n\n', f'\n{self.me}:', f'\n{self.as_}:', *self.settings.stop]
-    s = self.settings.model_copy(update=dict(tokens=self.room(model), seed=self.settings.seed + len(self.turns), stop=stops))
+    s = self.settings.model_copy(update=dict(
+        tokens=self.room(model), seed=self.settings.seed + len(self.turns), stop=[*self.stops, *self.settings.stop]))
     return self._answer(turns, stream(model, self.author.tok, self.scene(turns, model), s))
 
 @patch

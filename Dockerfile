@@ -1,0 +1,28 @@
+# ChatGoT in a container, with the server.
+#     docker build -t chatgot .
+# PyPI's PyTorch for Linux brings CUDA along and runs without a GPU too. A smaller image for CPUs only takes it from
+# the index that pytorch.org names for CPUs:
+#     docker build -t chatgot:cpu --build-arg TORCH_INDEX=https://... .
+FROM python:3.11-slim AS build
+ARG TORCH_INDEX
+RUN python -m venv /opt/chatgot
+ENV PATH=/opt/chatgot/bin:$PATH
+# hadolint ignore=DL3013
+RUN pip install --no-cache-dir ${TORCH_INDEX:+--index-url "$TORCH_INDEX"} 'torch>=2.9'
+WORKDIR /src
+COPY setup.py settings.ini README.md ./
+COPY nbs/tutorials nbs/tutorials
+COPY chatgot chatgot
+# settings.ini says which versions
+# hadolint ignore=DL3013
+RUN pip install --no-cache-dir '.[serve]'
+
+FROM python:3.11-slim
+RUN useradd --create-home --uid 1000 chatgot && install -d -o chatgot /work /work/runs /work/cache
+COPY --from=build /opt/chatgot /opt/chatgot
+ENV PATH=/opt/chatgot/bin:$PATH CHATGOT_CACHE=/work/cache MPLCONFIGDIR=/tmp PYTHONUNBUFFERED=1
+USER 1000
+WORKDIR /work
+EXPOSE 8000
+ENTRYPOINT ["chatgot"]
+CMD ["--help"]

@@ -1,0 +1,148 @@
+"The server as its clients meet it: OpenAI's own client, hang-ups, kills, signals"
+import json
+import os
+import re
+import signal
+import subprocess
+import sys
+import threading
+import time
+from pathlib import Path
+
+import pytest
+
+httpx, openai = pytest.importorskip('httpx'), pytest.importorskip('openai')
+pytest.importorskip('fastapi')
+
+CHATGOT, KEY = Path(sys.executable).with_name('chatgot'), 'open sesame'
+SMALL = ('data.seq_len=64 model.n_layer=1 model.n_embd=32 model.n_head=2 train.batch_size=8 train.device=cpu train.steps=40 '
+         'train.precision=float32 train.sample_every=100000 sample.tokens=30').split()
+FARM = 'FOX:\nIs the henhouse open?\n\nHEN:\nGo away, red one.\n\n'*300
+
+
+@pytest.fixture(scope='module')
+def runs(tmp_path_factory):
+    "A folder with one small run"
+    root = tmp_path_factory.mktemp('serve')
+    (root/'farm.txt').write_text(FARM)
+    subprocess.run([CHATGOT, 'train', '--corpus', 'farm.txt', '--name', 'farm', *SMALL], cwd=root, check=True, capture_output=True)
+    return root
+
+
+class Server:
+    "`chatgot serve` in a process of its own"
+    def __init__(self, root, *settings, port=0):
+        self.out, self.err = open(root/'access.log', 'w'), open(root/'stderr.log', 'w+')
+        self.process = subprocess.Popen([CHATGOT, 'serve', 'farm', '--port', str(port), *settings], cwd=root, stdout=self.out, stderr=self.err,
+                                        env=os.environ | {'OMP_NUM_THREADS': '1', 'CHATGOT_SERVE__API_KEYS': KEY})
+        self.url = wait_for(lambda: re.search(r'http://\S+', self.said()), self)[0]
+        self.port = int(self.url.rpartition(':')[2])
+        self.http = httpx.Client(base_url=self.url, headers={'authorization': f'Bearer {KEY}'}, timeout=30)
+        wait_for(self.ready, self)
+
+    def said(self): return Path(self.err.name).read_text()
+
+    def ready(self):
+        try: return self.http.get('/health/ready').status_code == 200
+        except httpx.HTTPError: return False
+
+    def metric(self, name): return float(re.search(rf'^{name}\S* (\S+)$', self.http.get('/metrics').text, re.M)[1])
+    def client(self, **how): return openai.OpenAI(base_url=f'{self.url}/v1', api_key=KEY, **how)
+
+    def end(self, sign=signal.SIGTERM):
+        if self.process.poll() is None: self.process.send_signal(sign)
+        return self.process.wait(30)
+
+
+def wait_for(condition, server, seconds=60):
+    end = time.time() + seconds
+    while not (found := condition()):
+        assert server.process.poll() is None and time.time() < end, server.said()
+        time.sleep(.02)
+    return found
+
+
+@pytest.fixture(scope='module')
+def server(runs):
+    s = Server(runs, 'serve.slots=4', 'serve.max_tokens=1000000')
+    yield s
+    s.end()
+
+
+def test_openai_client(server):
+    c = server.client()
+    assert [m.id for m in c.models.list()] == ['farm'] and c.models.retrieve('farm').id == 'farm'
+    ask = dict(model='farm', prompt='FOX:\n', max_tokens=20, seed=1)
+    whole = c.completions.create(**ask, n=2, logprobs=2, echo=True, stop=['zz'])
+    assert [x.text[:5] for x in whole.choices] == ['FOX:\n']*2 and whole.usage.completion_tokens == 40
+    assert whole.choices[0].logprobs.token_logprobs[0] is None and len(whole.choices[0].logprobs.tokens) == 25
+    chunks = list(c.completions.create(**ask, stream=True, stream_options={'include_usage': True}))
+    assert 'FOX:\n' + ''.join(x.choices[0].text for x in chunks[:-1]) == whole.choices[0].text
+    assert chunks[-1].usage.total_tokens == 25
+
+
+def test_openai_client_chats(server):
+    c, turns = server.client(), [{'role': 'system', 'content': 'You are the hen.'}, {'role': 'user', 'content': 'Is the henhouse open?'}]
+    ask = dict(model='farm', messages=turns, max_tokens=30, seed=1)
+    answer = c.chat.completions.create(**ask, logprobs=True, top_logprobs=3).choices[0]
+    assert answer.message.role == 'assistant' and answer.message.name == 'HEN' and len(answer.logprobs.content[0].top_logprobs) == 3
+    assert ''.join(x.choices[0].delta.content for x in c.chat.completions.create(**ask, stream=True)) == answer.message.content
+    assert c.chat.completions.create(model='farm', messages=[*turns, answer.message, turns[1]], extra_body={'top_k': 3}).choices
+
+
+def test_openai_client_understands_errors(server):
+    c = server.client(max_retries=0)
+    with pytest.raises(openai.NotFoundError, match="Did you mean 'farm'"): c.completions.create(model='fram', prompt='FOX')
+    with pytest.raises(openai.BadRequestError, match='max_tokens'): c.completions.create(model='farm', prompt='FOX', max_tokens=0)
+    with pytest.raises(openai.AuthenticationError): openai.OpenAI(base_url=f'{server.url}/v1', api_key='wrong').models.list()
+    log = Path(server.out.name).read_text()
+    assert KEY not in log and 'henhouse' not in log and json.loads(log.splitlines()[-1])['status'] == 401
+
+
+def test_hanging_up_frees_the_slots(server):
+    ask = dict(model='farm', prompt='FOX:\n', max_tokens=200_000, n=4)
+    def freed(): return server.metric('chatgot_slots_busy') == 0
+    with server.http.stream('POST', '/v1/completions', json=ask | {'stream': True}) as r: next(r.iter_lines())
+    wait_for(freed, server, 5)
+    with pytest.raises(httpx.ReadTimeout): httpx.post(f'{server.url}/v1/completions', json=ask, headers=server.http.headers, timeout=.5)
+    wait_for(freed, server, 5)
+
+
+def test_killed_under_load_and_back(runs):
+    "What compose's restart rule does is done by hand here"
+    first = Server(runs, 'serve.max_tokens=1000000')
+    seen = []
+    def ask():
+        try:
+            for _ in first.client(max_retries=0).completions.create(model='farm', prompt='FOX:\n', max_tokens=100_000, stream=True): seen.append('piece')
+        except (openai.APIError, httpx.HTTPError) as e: seen.append(e)
+    threads = [threading.Thread(target=ask) for _ in range(8)]
+    for t in threads: t.start()
+    wait_for(lambda: first.metric('chatgot_slots_busy') == 8, first)
+    first.end(signal.SIGKILL)
+    for t in threads: t.join(10)
+    assert not any(t.is_alive() for t in threads) and sum(x != 'piece' for x in seen) == 8
+    second = Server(runs, port=first.port)
+    assert second.client().completions.create(model='farm', prompt='FOX:\n', max_tokens=5).usage.completion_tokens == 5
+    second.end()
+
+
+def test_sigterm_lets_texts_end(runs):
+    server, done = Server(runs, 'serve.max_tokens=1000000'), []
+    def ask(stream):
+        r = server.client(max_retries=0).completions.create(model='farm', prompt='FOX:\n', max_tokens=1500, stream=stream)
+        done.append((list(r)[-1] if stream else r).choices[0].finish_reason)
+    threads = [threading.Thread(target=ask, args=(k % 2 == 0,)) for k in range(4)]
+    for t in threads: t.start()
+    wait_for(lambda: server.metric('chatgot_slots_busy') == 4, server)
+    server.process.send_signal(signal.SIGTERM)
+    for t in threads: t.join(30)
+    assert done == ['length']*4
+    server.process.wait(10)
+    with pytest.raises(httpx.ConnectError): server.http.get('/health/live')
+
+
+def test_refuses_to_stand_open(runs):
+    env = {k: v for k, v in os.environ.items() if not k.startswith('CHATGOT_')}
+    p = subprocess.run([CHATGOT, 'serve', 'farm', '--host', '0.0.0.0'], cwd=runs, text=True, capture_output=True, env=env)
+    assert p.returncode == 2 and 'no key is set' in p.stderr and 'Traceback' not in p.stderr
