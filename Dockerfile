@@ -18,11 +18,11 @@ COPY chatgot chatgot
 RUN pip install --no-cache-dir '.[serve]'
 
 FROM python:3.11-slim
-RUN useradd --create-home --uid 1000 chatgot && install -d -o chatgot /work /work/runs /work/cache
+RUN useradd --create-home --uid 1000 chatgot && install -d -o chatgot /data /data/runs /data/cache
 COPY --from=build /opt/chatgot /opt/chatgot
-ENV PATH=/opt/chatgot/bin:$PATH CHATGOT_CACHE=/work/cache MPLCONFIGDIR=/tmp PYTHONUNBUFFERED=1
+ENV PATH=/opt/chatgot/bin:$PATH CHATGOT_CACHE=/data/cache MPLCONFIGDIR=/tmp PYTHONUNBUFFERED=1
 USER 1000
-WORKDIR /work
+WORKDIR /data
 EXPOSE 8000
 ENTRYPOINT ["chatgot"]
 CMD ["--help"]

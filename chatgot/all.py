@@ -5,23 +5,38 @@
 # %% auto #0
 __all__ = []
 
-# %% ../nbs/71_all.ipynb #6c5037bb
+# %% ../nbs/71_all.ipynb #7cc22f13
 from .config import *
 from .text.sources import *
 from .text.corpus import *
 from .text.report import *
 from .text.tokenizer import *
+from .text.subwords import *
+from .text.store import *
 from .text.batches import *
 from .model.gpt import *
 from .model.sampling import *
 from .model.weights import *
+from .model.lora import *
+from .model.quantize import *
+from .model.export import *
 from .train.optimizer import *
+from .train.resources import *
 from .train.learner import *
 from .train.checkpoint import *
 from .train.control import *
+from .train.tracking import *
 from .train.run import *
+from .train.export import *
+from .evaluate.metrics import score, summary, by_class, by_speaker, plot_position, plot_calibration
+from .evaluate.baselines import *
+from .evaluate.report import *
+from .evaluate.compare import *
+from .pipeline import *
 from .lab.dashboard import *
 from .lab.chat import *
 from .lab.playground import *
+from .lab.inside import *
+from .lab.xray import *
 
 __all__ = [name for name in dir() if not name.startswith('_')]

@@ -4,9 +4,10 @@
 
 # %% auto #0
 __all__ = ['app', 'Out', 'RunName', 'Preset', 'Config', 'CorpusName', 'Changes', 'runs_app', 'main', 'train', 'resume', 'config',
-           'pipeline', 'generate', 'chat', 'corpus', 'runs', 'clean', 'serve', 'bench', 'lab']
+           'pipeline', 'generate', 'chat', 'corpus', 'runs', 'clean', 'evaluate', 'compare', 'export', 'serve', 'bench',
+           'lab']
 
-# %% ../nbs/70_cli.ipynb #46a3779e
+# %% ../nbs/70_cli.ipynb #ad75ef32
 import json
 import os
 import shutil
@@ -32,7 +33,7 @@ Config = Annotated[Optional[Path], typer.Option(help='A YAML settings file, inst
 CorpusName = Annotated[Optional[str], typer.Option(help='shakespeare, tinyshakespeare, python, or a file, glob, folder or URL.')]
 Changes = Annotated[Optional[list[str]], typer.Argument(metavar='[SECTION.NAME=VALUE]...', help='Settings, over preset, file and environment.')]
 
-# %% ../nbs/70_cli.ipynb #b83fa20c
+# %% ../nbs/70_cli.ipynb #eba3ee4e
 def main():
     "The program `chatgot`"
     try: app(prog_name='chatgot')
@@ -46,7 +47,7 @@ def main():
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         sys.exit(1)
 
-# %% ../nbs/70_cli.ipynb #0fc8acce
+# %% ../nbs/70_cli.ipynb #64d3bb72
 def _report(run: 'Run', out: Path):
     "Say how a run went and what to type next"
     name = run.name if run.folder.parent == out and out == Path('runs') else str(run.folder)
@@ -101,7 +102,7 @@ def resume(
     r = Run.open(run, out)
     _report(resume(branch(r, settings=settings) if settings else r), out)
 
-# %% ../nbs/70_cli.ipynb #31fd15ff
+# %% ../nbs/70_cli.ipynb #45d12654
 @app.command()
 def config(settings: Changes = None, preset: Preset = 'tiny_char', config: Config = None, corpus: CorpusName = None):
     """Print all settings as `train` would use them, each with where it was set.
@@ -113,7 +114,7 @@ def config(settings: Changes = None, preset: Preset = 'tiny_char', config: Confi
     """
     print(explain(layers(preset, config, _changes(corpus, settings))))
 
-# %% ../nbs/70_cli.ipynb #d2b2a4ae
+# %% ../nbs/70_cli.ipynb #29e96a58
 @app.command()
 def pipeline(
     config: Annotated[Path, typer.Argument(metavar='SETTINGS.YAML', help='A settings file.')],
@@ -133,7 +134,7 @@ def pipeline(
     run = pipeline(s, name or config.stem, out)
     _report(run, out)
 
-# %% ../nbs/70_cli.ipynb #fcb92655
+# %% ../nbs/70_cli.ipynb #36534140
 @app.command()
 def generate(
     run: RunName,
@@ -165,7 +166,7 @@ def generate(
     for i, piece in enumerate(pieces): print((s.prompt if i == 0 else '') + piece.text, end='', flush=True)
     print()
 
-# %% ../nbs/70_cli.ipynb #f6c76222
+# %% ../nbs/70_cli.ipynb #7c25dc67
 @app.command()
 def chat(
     run: RunName,
@@ -188,7 +189,7 @@ def chat(
     from chatgot.train.run import Run
     converse(Chat(Run.open(run, out), as_, me, **{k: v for k, v in given.items() if v is not None}))
 
-# %% ../nbs/70_cli.ipynb #c1cea22f
+# %% ../nbs/70_cli.ipynb #0e6e96c0
 @app.command()
 def corpus(
     name: Annotated[str, typer.Argument(metavar='NAME_OR_PATH', help='shakespeare, tinyshakespeare, python, or a file, glob, folder or URL.')],
@@ -242,7 +243,72 @@ def clean(
     chosen = [Run.open(n, out) for n in names] if names else [r for r in runs(out) if not r.running]
     for r in chosen: print(f'{r.name:32} {clean(r)/1e6:8.1f} MB freed')
 
-# %% ../nbs/70_cli.ipynb #95d02987
+# %% ../nbs/70_cli.ipynb #b43d2f89
+@app.command()
+def evaluate(
+    run: RunName,
+    on: Annotated[Optional[str], typer.Option(metavar='TEXT', help='A text to measure on: a name, file, glob, folder or URL.  [default: the validation split]')] = None,
+    stride: Annotated[Optional[int], typer.Option(help='Tokens that each window scores; fewer give a longer past.  [default: half the context]')] = None,
+    judge: Annotated[Optional[str], typer.Option(metavar='RUN', help='Another run, to say how likely the samples are.')] = None,
+    networks: Annotated[bool, typer.Option('--networks', help='Train an LSTM and an MLP to compare with; takes as long as the run did.')] = False,
+    out: Out = Path('runs'),
+):
+    """Measure a trained model on a whole text, beside baselines; write evaluation.json and evaluation.html.
+
+    \b
+    Examples:
+      chatgot evaluate book
+      chatgot evaluate book --on other.txt --judge large
+    """
+    from chatgot.evaluate.report import evaluate
+    from chatgot.train.run import Run
+    r = Run.open(run, out)
+    print(evaluate(r, on, stride, judge and Run.open(judge, out), networks))
+    print(f'The report: {r.folder/"evaluation.html"}')
+
+@app.command()
+def compare(
+    runs: Annotated[list[str], typer.Argument(metavar='RUN...', help='Run folders, or names below --out.')],
+    on: Annotated[Optional[str], typer.Option(metavar='TEXT', help='A text for all of them.  [default: their validation split]')] = None,
+    prompt: Annotated[Optional[list[str]], typer.Option(help='Text to go on from; may be repeated.')] = None,
+    to: Annotated[Path, typer.Option(help='Folder for comparison.html and comparison.png.')] = Path('.'),
+    out: Out = Path('runs'),
+):
+    """Put runs side by side: curves, settings that differ, losses with intervals, samples.
+
+    \b
+    Example:
+      chatgot compare book book-wide
+    """
+    from chatgot.evaluate.compare import compare
+    from chatgot.train.run import Run
+    found = compare([Run.open(r, out) for r in runs], on, prompt)
+    print(found)
+    print('Written:', *found.save(to))
+
+# %% ../nbs/70_cli.ipynb #3a756f6f
+@app.command()
+def export(
+    run: RunName,
+    to: Annotated[str, typer.Option(metavar='FORMAT', help='hf (transformers, vLLM), safetensors, gguf (llama.cpp) or onnx.')],
+    dest: Annotated[Path, typer.Option('--out', help='The folder to make.')],
+    kind: Annotated[Optional[str], typer.Option('--type', help='Of the numbers in a gguf: f32, f16, q8_0 or q4_0.  [default: f16]')] = None,
+    licence: Annotated[Optional[str], typer.Option(help='Licence of the text, for the model card.  [default: known for built-in texts]')] = None,
+    runs_in: Annotated[Path, typer.Option('--runs', help='Folder where runs are kept.')] = Path('runs'),
+):
+    """Write a run's best model as others open it, with a model card.
+
+    \b
+    Examples:
+      chatgot export book --to hf --out book-hf
+      chatgot export book --to gguf --type q8_0 --out book-gguf
+    """
+    from chatgot.train.export import export
+    from chatgot.train.run import Run
+    folder = export(Run.open(run, runs_in), to, dest, kind, licence)
+    print(f'{folder} holds: ' + ', '.join(sorted(p.name for p in folder.iterdir())))
+
+# %% ../nbs/70_cli.ipynb #d5d55e11
 @app.command()
 def serve(
     runs: Annotated[list[str], typer.Argument(metavar='RUN... [serve.NAME=VALUE]...', help='Runs, by folder or name, and settings of the server.')],
@@ -267,9 +333,9 @@ def serve(
     from chatgot.train.run import Run
     serve([Run.open(r, out) for r in names], s)
 
-# %% ../nbs/70_cli.ipynb #6c4231e9
+# %% ../nbs/70_cli.ipynb #cd55db9d
 @app.command()
-def bench(name: Annotated[str, typer.Argument(metavar='NAME', help='What to measure: dashboard.')]):
+def bench(name: Annotated[str, typer.Argument(metavar='NAME', help='What to measure: dashboard or serve.')]):
     """Measure on this machine what the chapters on speed tell.
 
     \b
@@ -280,7 +346,7 @@ def bench(name: Annotated[str, typer.Argument(metavar='NAME', help='What to meas
     if name not in known: raise ChatGoTError(f"There is no benchmark '{name}'. {nearest(name, known)}")
     import_module(f'chatgot.bench.{name}').main()
 
-# %% ../nbs/70_cli.ipynb #8a333b0b
+# %% ../nbs/70_cli.ipynb #3f78182e
 @app.command(context_settings={'allow_extra_args': True, 'ignore_unknown_options': True})
 def lab(ctx: typer.Context):
     """Open the quick start in JupyterLab; options are passed on to it.

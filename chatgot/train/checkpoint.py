@@ -5,7 +5,7 @@
 # %% auto #0
 __all__ = ['STATE', 'FILES', 'T', 'verify', 'Checkpoints', 'load_checkpoint']
 
-# %% ../../nbs/train/33_checkpoint.ipynb #588a8743
+# %% ../../nbs/train/33_checkpoint.ipynb #5fb1c300
 import hashlib
 import json
 import logging
@@ -23,7 +23,7 @@ from fastcore.basics import patch
 from ..config import ChatGoTError, sync, write_atomic
 from ..model.weights import load_weights, save_weights
 
-# %% ../../nbs/train/33_checkpoint.ipynb #3e084441
+# %% ../../nbs/train/33_checkpoint.ipynb #cb24db34
 def _random_state() -> dict[str, torch.Tensor]:
     cuda = {f'cuda:{i}': s for i, s in enumerate(torch.cuda.get_rng_state_all())} if torch.cuda.is_initialized() else {}
     return {'cpu': torch.get_rng_state()} | cuda
@@ -69,7 +69,7 @@ def verify(
     except OSError as e: bad = [f'{e.filename}: {e.strerror}']
     if bad: raise ChatGoTError(f'The checkpoint {path} is damaged: {", ".join(bad)}.')
 
-# %% ../../nbs/train/33_checkpoint.ipynb #cd793cc0
+# %% ../../nbs/train/33_checkpoint.ipynb #9016d5cb
 class Checkpoints:
     "The checkpoints of a run"
     def __init__(
@@ -125,7 +125,7 @@ class Checkpoints:
         for step in self.steps()[:-self.keep_last]:
             if step != self.named('best'): shutil.rmtree(self.path(step))
 
-# %% ../../nbs/train/33_checkpoint.ipynb #f133429c
+# %% ../../nbs/train/33_checkpoint.ipynb #9df09813
 T = TypeVar('T')
 
 @patch
@@ -152,7 +152,7 @@ def drop_after(
     for s in self.steps():
         if s > step: shutil.rmtree(self.path(s))
 
-# %% ../../nbs/train/33_checkpoint.ipynb #64dd966d
+# %% ../../nbs/train/33_checkpoint.ipynb #fddc67df
 def load_checkpoint(
     learn: Learner,  # made with the same settings
     path: str | Path,  # a checkpoint's folder

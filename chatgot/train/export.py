@@ -5,7 +5,7 @@
 # %% auto #0
 __all__ = ['OPEN', 'FORMATS', 'text_source', 'model_card', 'export']
 
-# %% ../../nbs/train/37_export.ipynb #62d4b384
+# %% ../../nbs/train/37_export.ipynb #e65eb48f
 import re
 import shutil
 from pathlib import Path
@@ -20,7 +20,7 @@ from ..text.subwords import to_hf_tokenizer
 from ..text.tokenizer import Tokenizer
 from .run import Run
 
-# %% ../../nbs/train/37_export.ipynb #6e822161
+# %% ../../nbs/train/37_export.ipynb #93aafc6b
 def text_source(
     s: Settings,
     licence: str | None = None,  # of the text; None: as known for built-in texts
@@ -29,7 +29,7 @@ def text_source(
     known = BUILTIN.get(s.data.corpus)
     return (f'{s.data.corpus}: {known.about}' if known else s.data.corpus), licence or (known.licence if known else 'not stated')
 
-# %% ../../nbs/train/37_export.ipynb #e2c8bdab
+# %% ../../nbs/train/37_export.ipynb #30d2b562
 OPEN = {
     'hf': "from transformers import AutoModelForCausalLM, AutoTokenizer\n\ntok, model = AutoTokenizer.from_pretrained('.'), AutoModelForCausalLM.from_pretrained('.')\n"
           "print(tok.decode(model.generate(**tok({prompt!r}, return_tensors='pt'), max_new_tokens=100, do_sample=True)[0]))",
@@ -51,7 +51,7 @@ def _losses(metrics: list[dict]) -> str:
     lines = [f'| {r["step"]:,} | {r["tokens"]:,} | {cell(r, "train_loss")} | {cell(r, "val_loss")}{" (best)" if r is best else ""} |' for r in rows]
     return '\n'.join(['| step | tokens | training loss | validation loss |', '|---:|---:|---:|---:|', *lines])
 
-# %% ../../nbs/train/37_export.ipynb #0ae3fd6d
+# %% ../../nbs/train/37_export.ipynb #65e1052e
 def model_card(
     run: Run,
     model: GPT,  # the one that is exported
@@ -72,7 +72,7 @@ def model_card(
         '## Limits', 'It knows its training text and nothing else: it makes things up, and repeats what is wrong or hurtful there.',
         '## Settings', _fenced(to_yaml(s).strip(), 'yaml')]) + '\n'
 
-# %% ../../nbs/train/37_export.ipynb #16884af2
+# %% ../../nbs/train/37_export.ipynb #2f4bad7c
 def _safetensors(model: GPT, tok: Tokenizer, folder: Path):
     save_weights(model, folder/'model.safetensors')
     tok.save(folder/'tokenizer.json')

@@ -7,7 +7,7 @@ __all__ = ['MADE_WITH', 'lm_loss', 'evaluate_loss', 'Accumulate', 'Clip', 'Track
            'Diverged', 'ByStep', 'stop_on_interrupt', 'pick_precision', 'gpt_learner', 'run_plan', 'plan_settings',
            'plot_losses']
 
-# %% ../../nbs/train/32_learner.ipynb #c3d8d9c9
+# %% ../../nbs/train/32_learner.ipynb #75f9b3b0
 import math
 import signal
 import sys
@@ -36,7 +36,7 @@ from ..text.report import Picture
 from .optimizer import lr_factor, make_optimizer, progress
 from .resources import Resources
 
-# %% ../../nbs/train/32_learner.ipynb #64ffb7eb
+# %% ../../nbs/train/32_learner.ipynb #6305891d
 def lm_loss(
     logits_BTV: Tensor,
     y_BT: Tensor,  # the next tokens; -100 is left out
@@ -57,7 +57,7 @@ def evaluate_loss(
     finally: model.train(training)
     return (total/batches.n_targets).item()
 
-# %% ../../nbs/train/32_learner.ipynb #2cf80367
+# %% ../../nbs/train/32_learner.ipynb #c41fc648
 class Accumulate(Callback):
     "One step for every `n` micro-batches"
     order, run_valid = 9, False
@@ -70,14 +70,14 @@ class Accumulate(Callback):
     def before_step(self):
         if (self.iter+1) % self.n: raise CancelBatchException
 
-# %% ../../nbs/train/32_learner.ipynb #1c34b54b
+# %% ../../nbs/train/32_learner.ipynb #d7e80759
 class Clip(Callback):
     "Bound the norm of the gradient; `learn.grad_norm` is what it was before"
     order, run_valid = 11, False
     def __init__(self, max_norm: float): self.max_norm = max_norm or math.inf  # 0: no bound
     def before_step(self): self.learn.grad_norm = torch.nn.utils.clip_grad_norm_(self.model.parameters(), self.max_norm)
 
-# %% ../../nbs/train/32_learner.ipynb #020a7525
+# %% ../../nbs/train/32_learner.ipynb #50c391bb
 class Tracker:
     "Told what happens while a model learns; every method may be left out"
     def started(self, learn: Learner, plan: TrainSettings, start: tuple[int, float]): "The plan that began at step and second `start` begins, or goes on"
@@ -97,7 +97,7 @@ def tell(
     "Tell each of them"
     for t in trackers: getattr(t, what)(*args, **kwargs)
 
-# %% ../../nbs/train/32_learner.ipynb #32f563c6
+# %% ../../nbs/train/32_learner.ipynb #fba3b7ac
 class ProgressBar(Tracker):
     "A bar in the terminal or notebook, the samples above it"
     out = sys.stderr
@@ -127,7 +127,7 @@ class ProgressBar(Tracker):
     def noted(self, text: str, level: str = 'INFO'): tqdm.write(text, file=self.out)
     def finished(self, learn: Learner, error: str | None = None): self.bar.close()
 
-# %% ../../nbs/train/32_learner.ipynb #828125bd
+# %% ../../nbs/train/32_learner.ipynb #02b710c7
 @patch
 def best_val_loss(
     self: Learner,
@@ -248,7 +248,7 @@ class ByStep(Callback):
         text = self._aside(lambda: self.learn.generate(**sampling))
         self.tell('sample', dict(step=self.learn.step, text=text, **sampling))
 
-# %% ../../nbs/train/32_learner.ipynb #da5d27e1
+# %% ../../nbs/train/32_learner.ipynb #64a8a0ef
 @patch
 def obey(self: ByStep):
     "Do what was asked for; while paused, wait for more"
@@ -283,7 +283,7 @@ def _scale(self: ByStep, factor: float):
     if not 0 < float(factor) < math.inf: raise ChatGoTError(f'factor={factor} must be a number above 0.')
     self.learn.lr_scale = float(factor)
 
-# %% ../../nbs/train/32_learner.ipynb #46db8662
+# %% ../../nbs/train/32_learner.ipynb #9b53fd80
 @contextmanager
 def stop_on_interrupt(learn: Learner) -> Iterator[None]:
     "Turn the first SIGINT or SIGTERM into a request to stop; only Python's main thread gets signals"
@@ -296,7 +296,7 @@ def stop_on_interrupt(learn: Learner) -> Iterator[None]:
     finally:
         for s, handler in before.items(): signal.signal(s, handler)
 
-# %% ../../nbs/train/32_learner.ipynb #ce157594
+# %% ../../nbs/train/32_learner.ipynb #7fdbd5be
 def _settings(base: str | Settings, dls: TextDataLoaders, changes: dict) -> Settings:
     s = load_settings(base, env={}) if isinstance(base, str) else base
     if 'init' in changes: raise ChatGoTError('init names weights for `train`; here, give the model itself: gpt_learner(dls, begin=model).')
@@ -345,7 +345,7 @@ def gpt_learner(
     learn.settings, learn.step, learn.seconds, learn.history, learn.stop_asked, learn.lr_scale = s, 0, 0., [], False, 1.
     return learn
 
-# %% ../../nbs/train/32_learner.ipynb #12154485
+# %% ../../nbs/train/32_learner.ipynb #529572bc
 @patch
 def generate(
     self: Learner,
@@ -404,7 +404,7 @@ def fit_steps(
     plan = plan_settings(self, steps, changes).train
     run_plan(self, plan, [ProgressBar()] if trackers is None else trackers, (self.step, self.seconds))
 
-# %% ../../nbs/train/32_learner.ipynb #1ab60ee5
+# %% ../../nbs/train/32_learner.ipynb #aa0edfa9
 def plot_losses(
     histories: dict[str, list[dict]],  # name -> lines of metrics
     x: str = 'step',  # step, tokens or seconds

@@ -5,13 +5,13 @@
 # %% auto #0
 __all__ = ['Resources']
 
-# %% ../../nbs/train/31_resources.ipynb #bd6512c4
+# %% ../../nbs/train/31_resources.ipynb #5402dd3a
 from typing import Callable
 
 import psutil
 import torch
 
-# %% ../../nbs/train/31_resources.ipynb #9ab9fb15
+# %% ../../nbs/train/31_resources.ipynb #2cf1ea5b
 class Resources:
     "What this process takes, and how busy the machine is"
     def __init__(self, device: torch.device):

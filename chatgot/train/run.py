@@ -6,7 +6,7 @@
 __all__ = ['Run', 'runs', 'RunWriter', 'new_run', 'carry_out', 'train', 'prepare', 'check_same', 'resume', 'branch', 'clean',
            'folder_size']
 
-# %% ../../nbs/train/36_run.ipynb #46e13d52
+# %% ../../nbs/train/36_run.ipynb #8ffa552c
 import errno
 import json
 import shutil
@@ -34,7 +34,7 @@ from .learner import Diverged, ProgressBar, Tracker, gpt_learner, out_of_patienc
 from .optimizer import progress
 from .tracking import check_installed, outside
 
-# %% ../../nbs/train/36_run.ipynb #8cd0b9c8
+# %% ../../nbs/train/36_run.ipynb #e8d3c76a
 @dataclass(frozen=True)
 class Run:
     "A run's folder"
@@ -122,7 +122,7 @@ def runs(
     found = [Run(f.parent) for f in Path(out).glob('*/config.yaml')]
     return sorted(found, key=lambda r: (r.folder/'config.yaml').stat().st_mtime)
 
-# %% ../../nbs/train/36_run.ipynb #ea963756
+# %% ../../nbs/train/36_run.ipynb #d1cc73d7
 class RunWriter(Tracker):
     "Writes a run's folder as training goes"
     def __init__(self, run: Run): self.run, self.ckpts, self.waiting = run, run.checkpoints, {}
@@ -166,7 +166,7 @@ class RunWriter(Tracker):
                     raise
         except OSError: self.waiting[name] = data
 
-# %% ../../nbs/train/36_run.ipynb #2a3720dc
+# %% ../../nbs/train/36_run.ipynb #80c84549
 def _data(s: Settings) -> tuple: return s.data, s.train.batch_size, s.train.seed, s.train.device
 
 def _learner(s: Settings, tok: Tokenizer | None = None, begin: GPT | None = None, like: Learner | None = None) -> Learner:
@@ -193,7 +193,7 @@ def _new_folder(out: str | Path, name: str | None, corpus: str) -> Path:
     if folder.exists(): raise ChatGoTError(f'The run folder {folder} exists already. Choose another name, go on with it (chatgot resume {folder}) or delete it.')
     return folder
 
-# %% ../../nbs/train/36_run.ipynb #6762579c
+# %% ../../nbs/train/36_run.ipynb #fc4c2ef9
 def new_run(
     learn: Learner,  # its counters start from zero; its weights stay as they are
     name: str | None = None,  # of the run; None: corpus and time
@@ -229,7 +229,7 @@ def _check_room(need: int, where: Path):
         f'There is no room for the run: its checkpoints need about {need/1e6:.0f} MB and {where} has {free/1e6:.0f} MB left.\n'
         'Make room, choose another --out, or set train.keep_last=1.')
 
-# %% ../../nbs/train/36_run.ipynb #071638eb
+# %% ../../nbs/train/36_run.ipynb #485513b5
 def carry_out(
     learn: Learner,
     run: Run,
@@ -300,7 +300,7 @@ def check_same(
     if changed := differences(run.settings, settings): raise ChatGoTError(
         f"The run '{run.name}' has other settings: {', '.join(f'{k}={a!r}, not {b!r}' for k, (a, b) in changed.items())}. Choose another name.")
 
-# %% ../../nbs/train/36_run.ipynb #01a4fb00
+# %% ../../nbs/train/36_run.ipynb #4be7bd06
 def resume(
     run: Run,  # one that was stopped, or killed
     trackers: Iterable[Tracker] | None = None,  # told what happens, besides the run folder; None: a progress bar
@@ -315,7 +315,7 @@ def _until(path: Path, step: int) -> str:
     "The lines of a file up to a step"
     return ''.join(_line(r) for r in Tail(path).new() if r['step'] <= step)
 
-# %% ../../nbs/train/36_run.ipynb #37729a55
+# %% ../../nbs/train/36_run.ipynb #85edb6b5
 def branch(
     run: Run,
     step: int | None = None,  # of a checkpoint; None: the latest
@@ -350,7 +350,7 @@ def _copy(run: Run, step: int, folder: Path, s: Settings) -> Run:
         (tmp/'config.yaml').write_text(to_yaml(s), encoding='utf-8')
         shutil.copyfile(run.folder/'tokenizer.json', tmp/'tokenizer.json')
 
-# %% ../../nbs/train/36_run.ipynb #2b5f3146
+# %% ../../nbs/train/36_run.ipynb #2d8144ce
 def clean(
     run: Run,  # not one that is running
 ) -> int:  # bytes that were freed
