@@ -46,7 +46,7 @@ def losses(run): return {r['step']: r['train_loss'] for r in map(json.loads, (ru
 
 def test_interrupt_saves_and_resume_goes_on_exactly(tmp_path):
     p = start(tmp_path, 'train', *SMALL, '--name', 'cut', 'train.steps=600')
-    wait_for(lambda: (tmp_path/'runs/cut/checkpoints/latest').exists(), p)
+    wait_for(lambda: (tmp_path/'runs/cut/metrics.jsonl').exists() and losses(tmp_path/'runs/cut'), p)
     p.send_signal(signal.SIGINT)
     out = ended(p, 130)
     stopped = max(losses(tmp_path/'runs/cut'))

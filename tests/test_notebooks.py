@@ -1,6 +1,8 @@
 "Each notebook under nbs/ is one test, run by `nbdev_test` in its own process: `pytest -k corpus` picks one"
+import os
 import subprocess
 import sysconfig
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -14,9 +16,21 @@ NBDEV_TEST = Path(sysconfig.get_path('scripts'))/'nbdev_test'
 def name(nb): return nb.relative_to(CFG.nbs_path).with_suffix('').as_posix()
 
 
+def run(nb):
+    return subprocess.run([NBDEV_TEST, '--path', nb], cwd=CFG.config_path, text=True, timeout=600, env=os.environ | {'OMP_NUM_THREADS': '1'},
+                          stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
+
+
+@pytest.fixture(scope='session')
+def running(request):
+    "The chapters that were asked for, each in a process with one thread, as many at a time as there are processors"
+    with ThreadPoolExecutor(os.cpu_count()) as pool:
+        yield {i.callspec.params['nb']: pool.submit(run, i.callspec.params['nb']) for i in request.session.items if i.originalname == 'test_notebook'}
+        pool.shutdown(cancel_futures=True)
+
+
 @pytest.mark.parametrize('nb', sorted(nbglob(CFG.nbs_path, as_path=True)), ids=name)
-def test_notebook(nb):
-    res = subprocess.run([NBDEV_TEST, '--path', nb], cwd=CFG.config_path, text=True, timeout=600,
-                         stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
+def test_notebook(nb, running):
+    res = running[nb].result()
     if res.returncode: pytest.fail(res.stdout, pytrace=False)
     print(res.stdout)

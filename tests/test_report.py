@@ -1,8 +1,6 @@
 "A report in a real Chromium: it opens alone, follows the reader's light or dark, and fits a phone"
 import pytest
 
-from lab import CHROMIUM, FLAGS
-
 
 @pytest.fixture
 def report(tmp_path):
@@ -15,23 +13,19 @@ def report(tmp_path):
     return path
 
 
-def test_opens_alone(report):
-    sync_api = pytest.importorskip('playwright.sync_api')
-    if not CHROMIUM: pytest.skip('needs Chromium')
+def test_opens_alone(report, browser):
     inks = {}
-    with sync_api.sync_playwright() as p:
-        browser = p.chromium.launch(executable_path=CHROMIUM, args=FLAGS)
-        for scheme, width in (('light', 1200), ('dark', 1200), ('dark', 390)):
-            tab = browser.new_page(viewport={'width': width, 'height': 800}, color_scheme=scheme)
-            asked, said = [], []
-            tab.on('request', lambda r: asked.append(r.url))
-            tab.on('console', lambda m: said.append(m.text))
-            tab.goto(report.as_uri())
-            assert (asked, said) == ([report.as_uri()], [])
-            assert tab.evaluate('document.documentElement.scrollWidth') == width
-            assert tab.locator('svg text', has_text='another <one>').count() == 1
-            inks[scheme] = tab.evaluate("[document.body, document.querySelector('svg text')].map(e => [getComputedStyle(e).backgroundColor, getComputedStyle(e).fill])")
-        browser.close()
+    for scheme, width in (('light', 1200), ('dark', 1200), ('dark', 390)):
+        tab = browser.new_page(viewport={'width': width, 'height': 800}, color_scheme=scheme)
+        asked, said = [], []
+        tab.on('request', lambda r: asked.append(r.url))
+        tab.on('console', lambda m: said.append(m.text))
+        tab.goto(report.as_uri())
+        assert (asked, said) == ([report.as_uri()], [])
+        assert tab.evaluate('document.documentElement.scrollWidth') == width
+        assert tab.locator('svg text', has_text='another <one>').count() == 1
+        inks[scheme] = tab.evaluate("[document.body, document.querySelector('svg text')].map(e => [getComputedStyle(e).backgroundColor, getComputedStyle(e).fill])")
+        tab.close()
     (light_paper, _), (_, light_ink) = inks['light']
     (dark_paper, _), (_, dark_ink) = inks['dark']
     assert light_paper != dark_paper and light_ink != dark_ink

@@ -5,9 +5,11 @@
 # %% auto #0
 __all__ = ['PART', 'SMALL', 'Part', 'text_parts', 'encode_part', 'encode_parts', 'token_arrays', 'token_file']
 
-# %% ../../nbs/text/15_store.ipynb #b1821b29
+# %% ../../nbs/text/15_store.ipynb #98a431c5
 import json
 import os
+import threading
+import time
 from collections import deque
 from functools import partial
 from itertools import islice
@@ -23,7 +25,7 @@ from .corpus import Corpus
 from .subwords import parts
 from .tokenizer import Tokenizer
 
-# %% ../../nbs/text/15_store.ipynb #431bdbbf
+# %% ../../nbs/text/15_store.ipynb #72821bb3
 PART = 1 << 18  # characters
 
 class Part(NamedTuple):
@@ -40,7 +42,7 @@ def text_parts(corpus: Corpus) -> Iterator[Part]:
             yield Part(doc.name, at, text)
             at += len(text)
 
-# %% ../../nbs/text/15_store.ipynb #0eb15c0d
+# %% ../../nbs/text/15_store.ipynb #70d3928a
 def encode_part(
     tok: Tokenizer,
     part: Part,
@@ -52,11 +54,17 @@ def encode_part(
         raise ChatGoTError(f'{where}: {e}') from None
     return ids if part.at or tok.eot is None else np.concatenate((np.array([tok.eot], ids.dtype), ids))
 
-# %% ../../nbs/text/15_store.ipynb #cf2fffa5
+# %% ../../nbs/text/15_store.ipynb #ae7d33a9
 def _start(tok: Tokenizer):
     global _tok
     os.environ['TOKENIZERS_PARALLELISM'] = 'false'
     _tok = tok
+    threading.Thread(target=_end_with, args=(os.getppid(),), daemon=True).start()
+
+def _end_with(parent: int):
+    "End this process when it has been orphaned"
+    while os.getppid() == parent: time.sleep(0.5)
+    os._exit(1)
 
 def _work(part: Part) -> np.ndarray: return encode_part(_tok, part)
 
@@ -81,7 +89,7 @@ def encode_parts(
     try: yield from _in_order(partial(pool.submit, store._work), items, 2*workers)
     finally: pool.shutdown(wait=True, kill_workers=True)
 
-# %% ../../nbs/text/15_store.ipynb #5e54a516
+# %% ../../nbs/text/15_store.ipynb #6d8d8188
 SMALL = 1 << 24  # characters
 
 def token_arrays(
@@ -101,7 +109,7 @@ def token_arrays(
                 if i >= done: yield part
         yield from encode_parts(tok, shown(), workers)
 
-# %% ../../nbs/text/15_store.ipynb #79d6737b
+# %% ../../nbs/text/15_store.ipynb #5b95d13c
 class _Growing:
     "A file of ids in the making"
     def __init__(self, path: Path):
@@ -124,7 +132,7 @@ class _Growing:
     def delete(self):
         for f in (self.path, self.note): f.unlink(missing_ok=True)
 
-# %% ../../nbs/text/15_store.ipynb #5268deb0
+# %% ../../nbs/text/15_store.ipynb #6e83e051
 def token_file(
     corpus: Corpus,
     tok: Tokenizer,

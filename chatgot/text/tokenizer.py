@@ -6,7 +6,7 @@
 __all__ = ['TOKENIZERS', 'Tokenizer', 'token_dtype', 'code_points', 'CharTokenizer', 'known_ids', 'ByteTokenizer', 'utf8',
            'train_tokenizer', 'load_tokenizer']
 
-# %% ../../nbs/text/13_tokenizer.ipynb #493f1730
+# %% ../../nbs/text/13_tokenizer.ipynb #1a3ee6b9
 import hashlib
 import json
 import sys
@@ -20,7 +20,7 @@ from fastcore.basics import patch
 from ..config import ChatGoTError, nearest, write_atomic
 from .corpus import Corpus
 
-# %% ../../nbs/text/13_tokenizer.ipynb #2041b3b2
+# %% ../../nbs/text/13_tokenizer.ipynb #9937d55e
 class Tokenizer(Protocol):
     "Text to ids and back"
     vocab_size: int  # V, ids run from 0 to V-1
@@ -33,14 +33,14 @@ class Tokenizer(Protocol):
     @classmethod
     def load(cls, path: str | Path) -> 'Tokenizer': ...
 
-# %% ../../nbs/text/13_tokenizer.ipynb #05376b38
+# %% ../../nbs/text/13_tokenizer.ipynb #1ea03c5f
 def token_dtype(
     vocab_size: int,  # V
 ) -> type:  # `np.uint16` or `np.uint32`
     "The smallest of the two types of token files that can hold `vocab_size`"
     return np.uint16 if vocab_size < 2**16 else np.uint32
 
-# %% ../../nbs/text/13_tokenizer.ipynb #9ec25802
+# %% ../../nbs/text/13_tokenizer.ipynb #0ba6897b
 _N_CODES = sys.maxunicode + 1
 
 def code_points(
@@ -49,7 +49,7 @@ def code_points(
     "The code point of each character; lone surrogates pass too"
     return np.frombuffer(text.encode('utf-32-le', 'surrogatepass'), np.dtype('<u4'))
 
-# %% ../../nbs/text/13_tokenizer.ipynb #d2e2b5e2
+# %% ../../nbs/text/13_tokenizer.ipynb #4ca34543
 class CharTokenizer:
     "One token per character"
     eot = None
@@ -71,7 +71,7 @@ class CharTokenizer:
 
     def __repr__(self): return f'CharTokenizer({"".join(self.chars)!r}, unk={self.unk!r})'
 
-# %% ../../nbs/text/13_tokenizer.ipynb #795ab061
+# %% ../../nbs/text/13_tokenizer.ipynb #bb189aed
 @patch(cls_method=True)
 def train(cls: CharTokenizer,
     text: Corpus | str,  # what to collect the characters of
@@ -85,7 +85,7 @@ def train(cls: CharTokenizer,
     if unk is not None: seen[ord(unk)] = True
     return cls([chr(c) for c in np.flatnonzero(seen)], unk)
 
-# %% ../../nbs/text/13_tokenizer.ipynb #533c9c3e
+# %% ../../nbs/text/13_tokenizer.ipynb #8cfce2bb
 _CHUNK = 1 << 16
 
 @patch
@@ -99,7 +99,7 @@ def encode(self: CharTokenizer,
     if ids.max(initial=0) == self.vocab_size: raise _unknown(text, int(ids.argmax()), self.vocab_size)
     return ids
 
-# %% ../../nbs/text/13_tokenizer.ipynb #2bc69c50
+# %% ../../nbs/text/13_tokenizer.ipynb #f53b7b5a
 def _unknown(text: str, i: int, vocab_size: int) -> ChatGoTError:
     c, line = text[i], text.count('\n', 0, i) + 1
     return ChatGoTError(
@@ -107,15 +107,16 @@ def _unknown(text: str, i: int, vocab_size: int) -> ChatGoTError:
         f'{i - text.rfind(chr(10), 0, i)} (index {i}) is not one of the {vocab_size} this tokenizer knows.\n'
         'Train the tokenizer on a text that has it, or with unk set to a character that stands in for it.')
 
-# %% ../../nbs/text/13_tokenizer.ipynb #7212c42d
+# %% ../../nbs/text/13_tokenizer.ipynb #0d2f1301
 def known_ids(
     ids: Sequence[int],  # a list, an array or a tensor on the CPU
     vocab_size: int,  # V
 ) -> np.ndarray:
     "The ids as an array; an error if one is not below `vocab_size`"
-    ids = np.asarray(ids)
+    ids = np.frombuffer(ids, np.uint8) if isinstance(ids, bytes) else np.asarray(ids)
     if not ids.size: return np.empty(0, np.uint16)
-    if ids.dtype.kind not in 'iu' or ids.min() < 0 or ids.max() >= vocab_size:
+    if ids.dtype.kind not in 'iu': raise ChatGoTError(f'Ids must be whole numbers from 0 to {vocab_size - 1}, not of type {ids.dtype}.')
+    if ids.min() < 0 or ids.max() >= vocab_size:
         raise ChatGoTError(f'Ids must be whole numbers from 0 to {vocab_size - 1}; '
                            f'these reach from {ids.min()} to {ids.max()}.')
     return ids
@@ -127,7 +128,7 @@ def decode(self: CharTokenizer,
     "Ids to text"
     return self.codes[known_ids(ids, self.vocab_size)].tobytes().decode('utf-32-le', 'surrogatepass')
 
-# %% ../../nbs/text/13_tokenizer.ipynb #9fb5f918
+# %% ../../nbs/text/13_tokenizer.ipynb #c09368cb
 @patch
 def _json(self: CharTokenizer) -> str:
     return json.dumps({'type': 'char', 'unk': self.unk, 'chars': self.chars})
@@ -144,7 +145,7 @@ def fingerprint(self: CharTokenizer) -> str:  # 16 hexadecimal digits
     "The same for two tokenizers that encode alike"
     return hashlib.sha256(self._json().encode()).hexdigest()[:16]
 
-# %% ../../nbs/text/13_tokenizer.ipynb #446a28a5
+# %% ../../nbs/text/13_tokenizer.ipynb #7c283b44
 def _damaged(path: str | Path, why: object) -> ChatGoTError:
     return ChatGoTError(f'{path} is not a whole tokenizer file: {why}\n'
                         'Copy it again from the run it belongs to, or train a tokenizer anew.')
@@ -156,7 +157,7 @@ def _read(path: str | Path) -> dict:
     if not isinstance(d, dict) or not {'type', 'model'} & d.keys(): raise _damaged(path, 'it has no "type".')
     return d
 
-# %% ../../nbs/text/13_tokenizer.ipynb #4d928a19
+# %% ../../nbs/text/13_tokenizer.ipynb #8a619219
 @patch(cls_method=True)
 def load(cls: CharTokenizer,
     path: str | Path,  # what `save` wrote
@@ -168,7 +169,7 @@ def load(cls: CharTokenizer,
     try: return cls(d['chars'], d.get('unk'))
     except ChatGoTError as e: raise _damaged(path, e) from None
 
-# %% ../../nbs/text/13_tokenizer.ipynb #64103ffa
+# %% ../../nbs/text/13_tokenizer.ipynb #9195d0a7
 class ByteTokenizer:
     "One token per byte of UTF-8, as in ByT5 (Xue et al. 2021)"
     vocab_size, fingerprint, eot = 256, 'bytes', None
@@ -199,7 +200,7 @@ def utf8(
         raise ChatGoTError(f'Half a character ({text[e.start]!r}, index {e.start}) has no place in UTF-8. '
                            'Remove it, or use data.tokenizer=char.') from None
 
-# %% ../../nbs/text/13_tokenizer.ipynb #e371f96a
+# %% ../../nbs/text/13_tokenizer.ipynb #729c8d68
 TOKENIZERS = {'char': CharTokenizer, 'byte': ByteTokenizer}
 
 def train_tokenizer(
@@ -213,7 +214,7 @@ def train_tokenizer(
     from chatgot.text.subwords import BPETokenizer
     return BPETokenizer.train(corpus, vocab_size)
 
-# %% ../../nbs/text/13_tokenizer.ipynb #2da7068d
+# %% ../../nbs/text/13_tokenizer.ipynb #882154fa
 def load_tokenizer(
     source: str | Path,  # a tokenizer.json, a folder with one, or owner/name on Hugging Face's hub
 ) -> Tokenizer:  # of whatever kind it is

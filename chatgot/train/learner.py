@@ -7,7 +7,7 @@ __all__ = ['MADE_WITH', 'lm_loss', 'evaluate_loss', 'Accumulate', 'Clip', 'Track
            'Diverged', 'ByStep', 'stop_on_interrupt', 'pick_precision', 'gpt_learner', 'run_plan', 'plan_settings',
            'plot_losses']
 
-# %% ../../nbs/train/32_learner.ipynb #75f9b3b0
+# %% ../../nbs/train/32_learner.ipynb #4d0b2b8c
 import math
 import signal
 import sys
@@ -36,7 +36,7 @@ from ..text.report import Picture
 from .optimizer import lr_factor, make_optimizer, progress
 from .resources import Resources
 
-# %% ../../nbs/train/32_learner.ipynb #6305891d
+# %% ../../nbs/train/32_learner.ipynb #3c69f708
 def lm_loss(
     logits_BTV: Tensor,
     y_BT: Tensor,  # the next tokens; -100 is left out
@@ -57,7 +57,7 @@ def evaluate_loss(
     finally: model.train(training)
     return (total/batches.n_targets).item()
 
-# %% ../../nbs/train/32_learner.ipynb #c41fc648
+# %% ../../nbs/train/32_learner.ipynb #598a98eb
 class Accumulate(Callback):
     "One step for every `n` micro-batches"
     order, run_valid = 9, False
@@ -70,14 +70,14 @@ class Accumulate(Callback):
     def before_step(self):
         if (self.iter+1) % self.n: raise CancelBatchException
 
-# %% ../../nbs/train/32_learner.ipynb #d7e80759
+# %% ../../nbs/train/32_learner.ipynb #4cb1d388
 class Clip(Callback):
     "Bound the norm of the gradient; `learn.grad_norm` is what it was before"
     order, run_valid = 11, False
     def __init__(self, max_norm: float): self.max_norm = max_norm or math.inf  # 0: no bound
     def before_step(self): self.learn.grad_norm = torch.nn.utils.clip_grad_norm_(self.model.parameters(), self.max_norm)
 
-# %% ../../nbs/train/32_learner.ipynb #50c391bb
+# %% ../../nbs/train/32_learner.ipynb #c6b046ae
 class Tracker:
     "Told what happens while a model learns; every method may be left out"
     def started(self, learn: Learner, plan: TrainSettings, start: tuple[int, float]): "The plan that began at step and second `start` begins, or goes on"
@@ -97,7 +97,7 @@ def tell(
     "Tell each of them"
     for t in trackers: getattr(t, what)(*args, **kwargs)
 
-# %% ../../nbs/train/32_learner.ipynb #fba3b7ac
+# %% ../../nbs/train/32_learner.ipynb #fccfebfb
 class ProgressBar(Tracker):
     "A bar in the terminal or notebook, the samples above it"
     out = sys.stderr
@@ -127,7 +127,7 @@ class ProgressBar(Tracker):
     def noted(self, text: str, level: str = 'INFO'): tqdm.write(text, file=self.out)
     def finished(self, learn: Learner, error: str | None = None): self.bar.close()
 
-# %% ../../nbs/train/32_learner.ipynb #02b710c7
+# %% ../../nbs/train/32_learner.ipynb #a9f52731
 @patch
 def best_val_loss(
     self: Learner,
@@ -177,10 +177,10 @@ class ByStep(Callback):
         self.tell('stepped', self.learn)
         ended = self.done >= 1
         due = lambda every: ended or not self.learn.stop_asked and self.learn.step % every == 0
-        if due(self.plan.log_every) or due(self.plan.eval_every): self._log(evaluate=due(self.plan.eval_every))
+        best = (due(self.plan.log_every) or due(self.plan.eval_every)) and self._log(evaluate=due(self.plan.eval_every))
         ended = ended or self._given_up()
         if due(self.plan.sample_every): self._sample()
-        if due(self.plan.save_every): self._save(last=ended)
+        if best or due(self.plan.save_every): self._save(best, last=ended)
         if not ended:
             self.obey()
             if not self.learn.stop_asked: return
@@ -222,13 +222,14 @@ class ByStep(Callback):
         try: return f(*args)
         finally: self.aside += time.perf_counter() - t
 
-    def _log(self, evaluate: bool):
+    def _log(self, evaluate: bool) -> bool:
+        "Write down where we are; whether no look was better"
         record, best = self._measure(), self.learn.best_val_loss()
         if evaluate: record['val_loss'] = self._aside(evaluate_loss, self.model, self.dls.valid)
         self.learn.seconds = record['seconds'] = time.perf_counter() - self.clock
         self.learn.history.append(record)
         self.tell('metrics', record)
-        if evaluate and record['val_loss'] < best: self._save(best=True)
+        return evaluate and record['val_loss'] < best
 
     def _measure(self) -> dict:
         "Where we are, and, if there were steps since the last time, how they went"
@@ -248,7 +249,7 @@ class ByStep(Callback):
         text = self._aside(lambda: self.learn.generate(**sampling))
         self.tell('sample', dict(step=self.learn.step, text=text, **sampling))
 
-# %% ../../nbs/train/32_learner.ipynb #64a8a0ef
+# %% ../../nbs/train/32_learner.ipynb #1bbdc2bf
 @patch
 def obey(self: ByStep):
     "Do what was asked for; while paused, wait for more"
@@ -268,7 +269,7 @@ def obey(self: ByStep):
 @patch
 def _do(self: ByStep, do: str, what: dict):
     ways = {'stop': self._stop, 'save': lambda: self._save(), 'sample': self._sample,
-            'evaluate': lambda: self._log(evaluate=True), 'lr': self._scale, 'branch': lambda **w: self.tell('branch', self.learn, **w)}
+            'evaluate': self._look, 'lr': self._scale, 'branch': lambda **w: self.tell('branch', self.learn, **w)}
     try:
         if do not in ways: raise ChatGoTError(f'There is no such request. {nearest(str(do), [*ways, "pause", "resume"])}')
         ways[do](**what)
@@ -279,11 +280,15 @@ def _do(self: ByStep, do: str, what: dict):
 def _stop(self: ByStep): self.learn.stop_asked = True
 
 @patch
+def _look(self: ByStep):
+    if self._log(evaluate=True): self._save(best=True)
+
+@patch
 def _scale(self: ByStep, factor: float):
     if not 0 < float(factor) < math.inf: raise ChatGoTError(f'factor={factor} must be a number above 0.')
     self.learn.lr_scale = float(factor)
 
-# %% ../../nbs/train/32_learner.ipynb #9b53fd80
+# %% ../../nbs/train/32_learner.ipynb #487d6abe
 @contextmanager
 def stop_on_interrupt(learn: Learner) -> Iterator[None]:
     "Turn the first SIGINT or SIGTERM into a request to stop; only Python's main thread gets signals"
@@ -296,7 +301,7 @@ def stop_on_interrupt(learn: Learner) -> Iterator[None]:
     finally:
         for s, handler in before.items(): signal.signal(s, handler)
 
-# %% ../../nbs/train/32_learner.ipynb #7fdbd5be
+# %% ../../nbs/train/32_learner.ipynb #b6764f52
 def _settings(base: str | Settings, dls: TextDataLoaders, changes: dict) -> Settings:
     s = load_settings(base, env={}) if isinstance(base, str) else base
     if 'init' in changes: raise ChatGoTError('init names weights for `train`; here, give the model itself: gpt_learner(dls, begin=model).')
@@ -345,7 +350,7 @@ def gpt_learner(
     learn.settings, learn.step, learn.seconds, learn.history, learn.stop_asked, learn.lr_scale = s, 0, 0., [], False, 1.
     return learn
 
-# %% ../../nbs/train/32_learner.ipynb #529572bc
+# %% ../../nbs/train/32_learner.ipynb #6887c9d6
 @patch
 def generate(
     self: Learner,
@@ -404,7 +409,7 @@ def fit_steps(
     plan = plan_settings(self, steps, changes).train
     run_plan(self, plan, [ProgressBar()] if trackers is None else trackers, (self.step, self.seconds))
 
-# %% ../../nbs/train/32_learner.ipynb #aa0edfa9
+# %% ../../nbs/train/32_learner.ipynb #f1e98fe8
 def plot_losses(
     histories: dict[str, list[dict]],  # name -> lines of metrics
     x: str = 'step',  # step, tokens or seconds
