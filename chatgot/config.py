@@ -9,7 +9,7 @@ __all__ = ['BOUNDS', 'TYPES', 'ChatGoTError', 'nearest', 'Section', 'ModelSettin
            'differences', 'flat', 'load_settings', 'to_yaml', 'explain', 'sync', 'write_atomic', 'cache_dir',
            'pick_device', 'set_seed']
 
-# %% ../nbs/00_config.ipynb #8a9e0928
+# %% ../nbs/00_config.ipynb #cd8edf28
 import json
 import os
 import reprlib
@@ -23,7 +23,7 @@ import yaml
 from dotenv import dotenv_values
 from pydantic import BaseModel, ConfigDict, Field, PositiveInt, TypeAdapter, ValidationError, field_validator, model_validator
 
-# %% ../nbs/00_config.ipynb #386b8296
+# %% ../nbs/00_config.ipynb #6828b7ea
 class ChatGoTError(Exception):
     "What was wrong, where, and what to do, in one or two lines"
     def __init__(self, message: str):
@@ -32,7 +32,7 @@ class ChatGoTError(Exception):
 
     def __str__(self) -> str: return self.message  # fastai puts words before the first of args
 
-# %% ../nbs/00_config.ipynb #43ace0fc
+# %% ../nbs/00_config.ipynb #d00217c9
 def nearest(
     name: str,  # what was asked for
     known: Iterable[str],  # the names there are
@@ -42,12 +42,12 @@ def nearest(
     close = get_close_matches(name.lower(), lower, n=1, cutoff=0.5)
     return f"Did you mean '{lower[close[0]]}'?" if close else f"Known: {', '.join(known)}."
 
-# %% ../nbs/00_config.ipynb #bd49e97f
+# %% ../nbs/00_config.ipynb #ef5d7510
 class Section(BaseModel):
     "A group of settings; unknown names are errors"
     model_config = ConfigDict(extra='forbid', validate_assignment=True, allow_inf_nan=False, protected_namespaces=())
 
-# %% ../nbs/00_config.ipynb #5f63f90c
+# %% ../nbs/00_config.ipynb #ead92f63
 class ModelSettings(Section):
     "The shape of the GPT"
     family: Literal['gpt2', 'modern'] = Field('modern', description=
@@ -57,9 +57,10 @@ class ModelSettings(Section):
     n_kv_head: PositiveInt | None = Field(None, description=
         'key/value heads shared by groups of attention heads (modern); none: as many as n_head')
     n_embd: PositiveInt = Field(128, description='model width')
+    tied: bool = Field(True, description='compare with the embeddings at the end; false: with a table of its own')
     dropout: float = Field(0., ge=0, lt=1, description='share of activations dropped while training')
 
-# %% ../nbs/00_config.ipynb #a81662c1
+# %% ../nbs/00_config.ipynb #598cd9f0
 class DataSettings(Section):
     "The text and how it is cut up"
     corpus: str = Field('shakespeare', description='a built-in text, a file, glob, folder or URL')
@@ -71,7 +72,7 @@ class DataSettings(Section):
     split: Literal['contiguous', 'document'] = Field('contiguous', description=
         'contiguous: validate on the last part of the text; document: on whole documents drawn at random')
 
-# %% ../nbs/00_config.ipynb #2cb66dcc
+# %% ../nbs/00_config.ipynb #39f79751
 class TrainSettings(Section):
     "How the model learns"
     steps: PositiveInt | None = Field(1000, description='optimizer steps to take; none: until seconds are up')
@@ -108,7 +109,7 @@ class TrainSettings(Section):
         if self.steps is None and self.seconds is None: raise ValueError('set train.steps or train.seconds')
         return self
 
-# %% ../nbs/00_config.ipynb #b70ac3ed
+# %% ../nbs/00_config.ipynb #fea572fa
 class SampleSettings(Section):
     "How text is written"
     prompt: str = Field('\n', description='text to go on from')
@@ -121,7 +122,7 @@ class SampleSettings(Section):
     seed: int | None = Field(None, ge=0, lt=2**63, description='the same seed writes the same text; none: a new one')
     stop: list[str] = Field([], description='stop before any of these strings')
 
-# %% ../nbs/00_config.ipynb #a93c2733
+# %% ../nbs/00_config.ipynb #b451c987
 class TrackSettings(Section):
     "Where a run is told besides its folder; needs chatgot[track]"
     mlflow: str | None = Field(None, description='MLflow: a tracking URI, or local for mlflow.db beside the runs; none: not told')
@@ -129,7 +130,7 @@ class TrackSettings(Section):
     wandb: Literal['offline', 'online'] | None = Field(None, description=
         'Weights & Biases: offline, for `wandb sync` later, or online; none: not told')
 
-# %% ../nbs/00_config.ipynb #2b249720
+# %% ../nbs/00_config.ipynb #f4b1d4d7
 class ServeSettings(Section):
     "The model behind an API"
     host: str = Field('127.0.0.1', description='address to listen at; other machines reach only 0.0.0.0 or one of this machine')
@@ -150,7 +151,7 @@ class ServeSettings(Section):
     @classmethod
     def _commas(cls, v: Any) -> Any: return [s.strip() for s in v.split(',') if s.strip()] if isinstance(v, str) else v
 
-# %% ../nbs/00_config.ipynb #4e882f7b
+# %% ../nbs/00_config.ipynb #0a72a168
 class Settings(Section):
     "Everything that shapes a run"
     model: ModelSettings = ModelSettings()
@@ -171,12 +172,12 @@ class Settings(Section):
             raise ValueError('model.n_kv_head: the gpt2 family has one key/value head per head; set model.family=modern')
         return self
 
-# %% ../nbs/00_config.ipynb #cb8b16d3
+# %% ../nbs/00_config.ipynb #ffc2f453
 def fields() -> dict[str, Any]:  # dotted name -> pydantic's description of the setting
     "Every setting there is, by its dotted name"
     return {f'{s}.{k}': f for s, m in Settings.model_fields.items() for k, f in m.annotation.model_fields.items()}
 
-# %% ../nbs/00_config.ipynb #5c3b53c6
+# %% ../nbs/00_config.ipynb #4e8d6cbb
 BOUNDS = {'exclusiveMinimum': '>', 'minimum': '≥', 'maximum': '≤', 'exclusiveMaximum': '<'}
 TYPES = {'integer': 'whole number', 'number': 'number', 'string': 'text', 'boolean': 'true, false', 'array': 'list', 'null': 'none'}
 
@@ -200,7 +201,7 @@ def _plain(value: Any) -> str:
     text = yaml.safe_dump({'x': value}, default_flow_style=True, allow_unicode=True, width=10**6).strip()[4:-1]
     return json.dumps(value) if '\n' in text else text
 
-# %% ../nbs/00_config.ipynb #1638a7f0
+# %% ../nbs/00_config.ipynb #0691d4da
 def presets(
     kind: str = 'experiments',  # experiments, models, data or train
 ) -> list[str]:  # their names
@@ -223,7 +224,7 @@ def _section(given: Any, kind: str) -> Any:
     if not isinstance(given, dict) or 'preset' not in given: return given
     return preset(given['preset'], kind) | {k: v for k, v in given.items() if k != 'preset'}
 
-# %% ../nbs/00_config.ipynb #4c7a16e0
+# %% ../nbs/00_config.ipynb #b66d499b
 def read_yaml(
     path: str | Path,  # a settings file
 ) -> dict:  # sections of settings
@@ -235,7 +236,7 @@ def read_yaml(
     if not isinstance(d, dict): raise ChatGoTError(f'{path}: expected sections like `train:` with settings below them.')
     return _expand(d)
 
-# %% ../nbs/00_config.ipynb #80f32034
+# %% ../nbs/00_config.ipynb #c861c53b
 def _typed(name: str, text: str) -> Any:
     f = fields().get(name)
     if f is None: return text
@@ -252,7 +253,7 @@ def from_dotted(
         d.setdefault(section, {})[name] = _typed(k, v)
     return d
 
-# %% ../nbs/00_config.ipynb #7073e706
+# %% ../nbs/00_config.ipynb #34287657
 def from_env(
     env: dict[str, str],  # the process's environment, say
 ) -> dict:  # section -> name -> value
@@ -260,7 +261,7 @@ def from_env(
     mine = {k[8:].lower().replace('__', '.', 1): v for k, v in env.items() if k.startswith('CHATGOT_') and '__' in k}
     return from_dotted({k: v for k, v in mine.items() if v is not None})
 
-# %% ../nbs/00_config.ipynb #f08107d0
+# %% ../nbs/00_config.ipynb #73f97668
 def from_args(
     args: Iterable[str],  # such as `train.lr=3e-4`
 ) -> dict:  # section -> name -> value
@@ -269,7 +270,7 @@ def from_args(
         if '=' not in a: raise ChatGoTError(f"'{a}' is not a setting. Write it as section.name=value, for example train.steps=100.")
     return from_dotted(dict(a.split('=', 1) for a in args))
 
-# %% ../nbs/00_config.ipynb #1ee0ee6f
+# %% ../nbs/00_config.ipynb #b886c99e
 def nearest_setting(
     name: str,  # with or without its section
 ) -> str:  # "Did you mean …?", or what the section has
@@ -280,7 +281,7 @@ def nearest_setting(
     if like(best)[0] >= 0.5: return f"Did you mean '{best}'?"
     return f'Known: {", ".join(f for f in fields() if f.startswith(section))}.'
 
-# %% ../nbs/00_config.ipynb #104b54fd
+# %% ../nbs/00_config.ipynb #a2f4360d
 def _message(e: ValidationError) -> str:
     "The first of pydantic's complaints, in our words"
     err = e.errors()[0]
@@ -341,14 +342,14 @@ def load_settings(    preset_name: str = 'tiny_char',  # an experiment that ship
     "Settings from preset or file < `.env` < environment < command line"
     return check(merge(*layers(preset_name, file, args, env).values()))
 
-# %% ../nbs/00_config.ipynb #c7155a58
+# %% ../nbs/00_config.ipynb #bcc8cfeb
 def to_yaml(
     s: Settings,
 ) -> str:  # every setting, defaults too
     "Settings as a file that `load_settings` reads"
     return yaml.safe_dump(s.model_dump(), sort_keys=False, allow_unicode=True)
 
-# %% ../nbs/00_config.ipynb #1d49ed3c
+# %% ../nbs/00_config.ipynb #3bad0f59
 def explain(
     layers: dict[str, dict],  # from `layers`
 ) -> str:  # YAML, where each value came from behind it
@@ -362,7 +363,7 @@ def explain(
             lines.append(f'{f"  {k}: {_plain(v)}":40} # {where[-1] if where else "default"}')
     return '\n'.join(lines)
 
-# %% ../nbs/00_config.ipynb #36cd18e8
+# %% ../nbs/00_config.ipynb #a0445eed
 def sync(
     folder: str | Path,
 ):
@@ -390,7 +391,7 @@ def write_atomic(
         Path(tmp).unlink(missing_ok=True)
         raise
 
-# %% ../nbs/00_config.ipynb #13f8176d
+# %% ../nbs/00_config.ipynb #1e4aef89
 def cache_dir() -> Path:  # made if need be
     "Where texts and token files are kept: `$CHATGOT_CACHE`, or `~/.cache/chatgot`"
     d = Path(os.environ.get('CHATGOT_CACHE') or Path.home()/'.cache'/'chatgot')
@@ -398,7 +399,7 @@ def cache_dir() -> Path:  # made if need be
     except OSError as e: raise ChatGoTError(f"Can't make the cache folder {d}: {e.strerror}. Set CHATGOT_CACHE to another place.") from None
     return d
 
-# %% ../nbs/00_config.ipynb #ec229dfe
+# %% ../nbs/00_config.ipynb #04374b46
 def pick_device(
     name: str = 'auto',  # cpu, cuda, cuda:1, mps or auto
 ):  # -> torch.device

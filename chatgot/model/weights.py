@@ -5,7 +5,7 @@
 # %% auto #0
 __all__ = ['LAYOUTS', 'save_weights', 'load_weights', 'Layout', 'to_hf', 'hf_model', 'hub_folder', 'from_hf']
 
-# %% ../../nbs/model/22_weights.ipynb #6f53ad45
+# %% ../../nbs/model/22_weights.ipynb #17301437
 import hashlib
 import json
 from dataclasses import asdict, dataclass
@@ -20,7 +20,7 @@ from torch import Tensor
 from ..config import ChatGoTError, ModelSettings, check, pick_device, write_atomic
 from .gpt import GPT, GPTConfig
 
-# %% ../../nbs/model/22_weights.ipynb #e3407265
+# %% ../../nbs/model/22_weights.ipynb #64ac5e8b
 def _digest(config: str, tensors: dict[str, Tensor]) -> str:
     "SHA-256 of the shape and of every tensor with its name and type"
     h = hashlib.sha256(config.encode())
@@ -41,7 +41,7 @@ def save_weights(
     try: write_atomic(path, data)
     except OSError as e: raise ChatGoTError(f"Can't write the weights to {path}: {e.strerror}.") from None
 
-# %% ../../nbs/model/22_weights.ipynb #1fad1ded
+# %% ../../nbs/model/22_weights.ipynb #3e337b78
 def _read(path: str | Path) -> tuple[dict[str, str], dict[str, Tensor]]:
     "Metadata and tensors of a safetensors file"
     try:
@@ -71,10 +71,10 @@ def load_weights(
     if ranks := {len(t) for k, t in tensors.items() if k.endswith('.a')}:
         from chatgot.model.lora import add_lora  # a later chapter; a model in the midst of fine-tuning
         add_lora(model, ranks.pop())
-    model.load_state_dict(tensors | {'head.weight': tensors['embed.weight']})
+    model.load_state_dict({'head.weight': tensors['embed.weight']} | tensors)
     return model.to(pick_device(str(device))).eval()
 
-# %% ../../nbs/model/22_weights.ipynb #de40a23c
+# %% ../../nbs/model/22_weights.ipynb #84856d91
 @dataclass(frozen=True)
 class Layout:
     "A family in Hugging Face's words"
@@ -86,10 +86,10 @@ class Layout:
 LAYOUTS = {
     'gpt2': Layout(
         fixed=dict(model_type='gpt2', architectures=['GPT2LMHeadModel'], activation_function='gelu_new',
-                   layer_norm_epsilon=1e-5, tie_word_embeddings=True,
+                   layer_norm_epsilon=1e-5,
                    scale_attn_by_inverse_layer_idx=False, bos_token_id=None, eos_token_id=None),
         config=dict(vocab_size='vocab_size', n_positions='seq_len', n_layer='n_layer', n_head='n_head',
-                    n_embd='n_embd', n_inner='n_inner', embd_pdrop='dropout',
+                    n_embd='n_embd', n_inner='n_inner', tie_word_embeddings='tied', embd_pdrop='dropout',
                     attn_pdrop='dropout', resid_pdrop='dropout'),
         modules={
             'embed': ('transformer.wte',),
@@ -100,16 +100,16 @@ LAYOUTS = {
             'blocks.*.norm2': ('transformer.h.*.ln_2',),
             'blocks.*.mlp.up': ('transformer.h.*.mlp.c_fc',),
             'blocks.*.mlp.out': ('transformer.h.*.mlp.c_proj',),
-            'norm': ('transformer.ln_f',)},
+            'norm': ('transformer.ln_f',),
+            'head': ('lm_head',)},
         transposed=True),
     'modern': Layout(
         fixed=dict(model_type='qwen3', architectures=['Qwen3ForCausalLM'], hidden_act='silu',
                    rms_norm_eps=1e-6, rope_theta=10_000., attention_bias=False, use_sliding_window=False,
-                   tie_word_embeddings=True,
                    bos_token_id=None, eos_token_id=None),
         config=dict(vocab_size='vocab_size', max_position_embeddings='seq_len', num_hidden_layers='n_layer',
                     num_attention_heads='n_head', num_key_value_heads='kv_heads', head_dim='head_dim',
-                    hidden_size='n_embd', intermediate_size='n_inner'),
+                    hidden_size='n_embd', intermediate_size='n_inner', tie_word_embeddings='tied'),
         modules={
             'embed': ('model.embed_tokens',),
             'blocks.*.norm1': ('model.layers.*.input_layernorm',),
@@ -120,14 +120,16 @@ LAYOUTS = {
             'blocks.*.norm2': ('model.layers.*.post_attention_layernorm',),
             'blocks.*.mlp.up': ('model.layers.*.mlp.gate_proj', 'model.layers.*.mlp.up_proj'),
             'blocks.*.mlp.out': ('model.layers.*.mlp.down_proj',),
-            'norm': ('model.norm',)},
+            'norm': ('model.norm',),
+            'head': ('lm_head',)},
         transposed=False)}
 
-# %% ../../nbs/model/22_weights.ipynb #9e06d1e1
+# %% ../../nbs/model/22_weights.ipynb #9267c781
 def _modules(cfg: GPTConfig) -> Iterator[tuple[str, list[str], bool]]:
     "Our module, theirs, and whether matrices are turned; layer by layer"
     lay = LAYOUTS[cfg.family]
     for ours, theirs in lay.modules.items():
+        if ours == 'head' and cfg.tied: continue
         for i in range(cfg.n_layer) if '*' in ours else [0]:
             yield ours.replace('*', str(i)), [t.replace('*', str(i)) for t in theirs], lay.transposed and '*' in ours
 
@@ -143,7 +145,7 @@ def to_hf(
             state |= {f'{t}.{kind}': part.contiguous() for t, part in zip(theirs, parts)}
     return lay.fixed | {theirs: getattr(cfg, ours) for theirs, ours in lay.config.items()}, state
 
-# %% ../../nbs/model/22_weights.ipynb #d45ee1c6
+# %% ../../nbs/model/22_weights.ipynb #3d1afb31
 def hf_model(
     model: GPT,
 ):  # -> transformers.PreTrainedModel, in `eval` mode, where the weights are
@@ -156,7 +158,7 @@ def hf_model(
     hf.load_state_dict(state | {'lm_head.weight': w.detach()})
     return hf.eval()
 
-# %% ../../nbs/model/22_weights.ipynb #a10130ef
+# %% ../../nbs/model/22_weights.ipynb #3aa37584
 def hub_folder(
     source: str | Path,  # a folder, or owner/name on Hugging Face's hub
 ) -> Path:
@@ -177,6 +179,7 @@ def _hf_config(folder: Path) -> GPTConfig:
     family = next((f for f, lay in LAYOUTS.items() if lay.fixed['model_type'] == d.get('model_type')), None)
     if family is None: raise ChatGoTError(f"{folder} holds a model of type '{d.get('model_type')}'; GPT-2 and Qwen3 can be read.")
     lay = LAYOUTS[family]
+    d = {'tie_word_embeddings': family == 'gpt2'} | d  # their defaults
     shape = {ours: d[theirs] for theirs, ours in lay.config.items() if d.get(theirs) is not None}
     cfg = _checked(shape | {'family': family, 'n_kv_head': shape.get('kv_heads')})
     wanted = lay.fixed | {'rope_type': 'default'} | {t: getattr(cfg, o) for t, o in lay.config.items() if o in ('n_inner', 'head_dim')}
@@ -185,7 +188,7 @@ def _hf_config(folder: Path) -> GPTConfig:
             f"{folder}: {k}={d[k]}, but the family '{family}' has {wanted[k]}. Such a model can't be held.")
     return cfg
 
-# %% ../../nbs/model/22_weights.ipynb #6f601d33
+# %% ../../nbs/model/22_weights.ipynb #88368385
 def _hf_tensors(folder: Path) -> dict[str, Tensor]:
     "All tensors of a folder's safetensors files"
     files = sorted(folder.glob('*.safetensors'))

@@ -7,7 +7,7 @@ __all__ = ['MADE_WITH', 'lm_loss', 'evaluate_loss', 'Accumulate', 'Clip', 'Track
            'Diverged', 'ByStep', 'stop_on_interrupt', 'pick_precision', 'gpt_learner', 'run_plan', 'plan_settings',
            'plot_losses']
 
-# %% ../../nbs/train/32_learner.ipynb #4d0b2b8c
+# %% ../../nbs/train/32_learner.ipynb #5b9c3f94
 import math
 import signal
 import sys
@@ -33,10 +33,10 @@ from ..model.lora import add_lora
 from ..model.sampling import generate, sample_settings
 from ..text.batches import TextDataLoaders, ValidBatches
 from ..text.report import Picture
-from .optimizer import lr_factor, make_optimizer, progress
+from .optimizer import lr_factor, make_optimizer, progress, set_rate
 from .resources import Resources
 
-# %% ../../nbs/train/32_learner.ipynb #3c69f708
+# %% ../../nbs/train/32_learner.ipynb #b0f48faa
 def lm_loss(
     logits_BTV: Tensor,
     y_BT: Tensor,  # the next tokens; -100 is left out
@@ -57,7 +57,7 @@ def evaluate_loss(
     finally: model.train(training)
     return (total/batches.n_targets).item()
 
-# %% ../../nbs/train/32_learner.ipynb #598a98eb
+# %% ../../nbs/train/32_learner.ipynb #ebfb295b
 class Accumulate(Callback):
     "One step for every `n` micro-batches"
     order, run_valid = 9, False
@@ -70,14 +70,14 @@ class Accumulate(Callback):
     def before_step(self):
         if (self.iter+1) % self.n: raise CancelBatchException
 
-# %% ../../nbs/train/32_learner.ipynb #4cb1d388
+# %% ../../nbs/train/32_learner.ipynb #9df053d9
 class Clip(Callback):
     "Bound the norm of the gradient; `learn.grad_norm` is what it was before"
     order, run_valid = 11, False
     def __init__(self, max_norm: float): self.max_norm = max_norm or math.inf  # 0: no bound
     def before_step(self): self.learn.grad_norm = torch.nn.utils.clip_grad_norm_(self.model.parameters(), self.max_norm)
 
-# %% ../../nbs/train/32_learner.ipynb #c6b046ae
+# %% ../../nbs/train/32_learner.ipynb #443d0aac
 class Tracker:
     "Told what happens while a model learns; every method may be left out"
     def started(self, learn: Learner, plan: TrainSettings, start: tuple[int, float]): "The plan that began at step and second `start` begins, or goes on"
@@ -97,7 +97,7 @@ def tell(
     "Tell each of them"
     for t in trackers: getattr(t, what)(*args, **kwargs)
 
-# %% ../../nbs/train/32_learner.ipynb #fccfebfb
+# %% ../../nbs/train/32_learner.ipynb #41617d2b
 class ProgressBar(Tracker):
     "A bar in the terminal or notebook, the samples above it"
     out = sys.stderr
@@ -127,7 +127,7 @@ class ProgressBar(Tracker):
     def noted(self, text: str, level: str = 'INFO'): tqdm.write(text, file=self.out)
     def finished(self, learn: Learner, error: str | None = None): self.bar.close()
 
-# %% ../../nbs/train/32_learner.ipynb #a9f52731
+# %% ../../nbs/train/32_learner.ipynb #4ff47a30
 @patch
 def best_val_loss(
     self: Learner,
@@ -169,7 +169,7 @@ class ByStep(Callback):
     def before_batch(self):
         if self.iter % self.plan.grad_accum: return
         self.rate = self.plan.lr*self.learn.lr_scale*lr_factor(self.learn.step - self.start[0], self.done, self.plan.warmup_steps)
-        self.opt.set_hypers(lr=self.rate)
+        set_rate(self.opt, self.rate)
 
     def after_step(self):
         self.learn.step += 1
@@ -249,7 +249,7 @@ class ByStep(Callback):
         text = self._aside(lambda: self.learn.generate(**sampling))
         self.tell('sample', dict(step=self.learn.step, text=text, **sampling))
 
-# %% ../../nbs/train/32_learner.ipynb #1bbdc2bf
+# %% ../../nbs/train/32_learner.ipynb #a85987e6
 @patch
 def obey(self: ByStep):
     "Do what was asked for; while paused, wait for more"
@@ -288,7 +288,7 @@ def _scale(self: ByStep, factor: float):
     if not 0 < float(factor) < math.inf: raise ChatGoTError(f'factor={factor} must be a number above 0.')
     self.learn.lr_scale = float(factor)
 
-# %% ../../nbs/train/32_learner.ipynb #487d6abe
+# %% ../../nbs/train/32_learner.ipynb #097e86ba
 @contextmanager
 def stop_on_interrupt(learn: Learner) -> Iterator[None]:
     "Turn the first SIGINT or SIGTERM into a request to stop; only Python's main thread gets signals"
@@ -301,7 +301,7 @@ def stop_on_interrupt(learn: Learner) -> Iterator[None]:
     finally:
         for s, handler in before.items(): signal.signal(s, handler)
 
-# %% ../../nbs/train/32_learner.ipynb #b6764f52
+# %% ../../nbs/train/32_learner.ipynb #56c1bf30
 def _settings(base: str | Settings, dls: TextDataLoaders, changes: dict) -> Settings:
     s = load_settings(base, env={}) if isinstance(base, str) else base
     if 'init' in changes: raise ChatGoTError('init names weights for `train`; here, give the model itself: gpt_learner(dls, begin=model).')
@@ -350,7 +350,7 @@ def gpt_learner(
     learn.settings, learn.step, learn.seconds, learn.history, learn.stop_asked, learn.lr_scale = s, 0, 0., [], False, 1.
     return learn
 
-# %% ../../nbs/train/32_learner.ipynb #6887c9d6
+# %% ../../nbs/train/32_learner.ipynb #07c7d2e1
 @patch
 def generate(
     self: Learner,
@@ -409,7 +409,7 @@ def fit_steps(
     plan = plan_settings(self, steps, changes).train
     run_plan(self, plan, [ProgressBar()] if trackers is None else trackers, (self.step, self.seconds))
 
-# %% ../../nbs/train/32_learner.ipynb #f1e98fe8
+# %% ../../nbs/train/32_learner.ipynb #d519ea10
 def plot_losses(
     histories: dict[str, list[dict]],  # name -> lines of metrics
     x: str = 'step',  # step, tokens or seconds
