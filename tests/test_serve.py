@@ -1,4 +1,4 @@
-"The server as its clients meet it: OpenAI's own client, hang-ups, kills, signals"
+"The server as its clients meet it: OpenAI's own client, its page in a browser, hang-ups, kills, signals"
 import json
 import os
 import re
@@ -106,6 +106,83 @@ def test_hanging_up_frees_the_slots(server):
     wait_for(freed, server, 5)
     with pytest.raises(httpx.ReadTimeout): httpx.post(f'{server.url}/v1/completions', json=ask, headers=server.http.headers, timeout=.5)
     wait_for(freed, server, 5)
+
+
+@pytest.fixture
+def served_page(browser, server):
+    "The page in a fresh profile; `page.said` is its console, `page.asked` the addresses it called"
+    context = browser.new_context(viewport={'width': 1200, 'height': 800})
+    page = context.new_page()
+    page.said, page.asked = [], []
+    page.on('console', lambda m: page.said.append(m.text))
+    page.on('pageerror', lambda e: page.said.append(str(e)))
+    page.on('request', lambda r: page.asked.append(r.url))
+    page.goto(server.url)
+    yield page
+    context.close()
+
+
+def give_key(page, key):
+    page.get_by_label('API key').fill(key)
+    page.get_by_label('API key').press('Tab')
+
+
+def test_page_writes_and_stops(served_page, server, tmp_path):
+    from playwright.sync_api import expect
+    page = served_page
+    status, out, stop = page.locator('#status'), page.locator('output'), page.get_by_role('button', name='Stop')
+    expect(status).to_have_text('This server needs an API key.')
+    page.screenshot(path=tmp_path/'needs_key.png')
+    give_key(page, 'wrong')
+    expect(status).to_have_text('This server knows no such API key.')
+    give_key(page, KEY)
+    expect(status).to_contain_text('farm: step 40')
+    assert all('401' in s for s in page.said) and len(page.said) == 2
+    page.said.clear()
+
+    page.get_by_label('Prompt').fill('FOX:\nIs the')
+    page.get_by_label('Tokens').fill('40')
+    page.get_by_label('Seed').fill('1')
+    page.get_by_role('button', name='Write').click()
+    expect(status).to_contain_text('40 tokens')
+    expect(stop).to_be_disabled()
+    want = server.client().completions.create(model='farm', prompt='FOX:\nIs the', max_tokens=40, seed=1, temperature=.8).choices[0].text
+    assert out.text_content() == 'FOX:\nIs the' + want
+    assert out.locator('span').first.get_attribute('title').endswith(' %')
+    page.screenshot(path=tmp_path/'written.png')
+
+    page.get_by_label('Tokens').fill('500000')
+    page.get_by_role('button', name='Write').click()
+    expect(out.locator('span').nth(50)).to_be_visible()
+    assert out.locator('span').count() < 500_000
+    stop.click()
+    expect(status).to_contain_text('stopped after')
+    n = out.locator('span').count()
+    wait_for(lambda: server.metric('chatgot_slots_busy') == 0, server, 5)
+    assert out.locator('span').count() == n and not page.said
+    page.get_by_label('Prompt').fill('é')
+    page.get_by_role('button', name='Write').click()
+    expect(status).to_contain_text('U+00E9')
+    assert {u.removeprefix(server.url) for u in page.asked} == {'/', '/v1/models', '/v1/completions'}
+
+
+def test_page_fits(served_page, tmp_path):
+    from playwright.sync_api import expect
+    page = served_page
+    give_key(page, KEY)
+    page.get_by_label('Prompt').fill('HEN:\n' + 'o'*200)
+    page.get_by_label('Tokens').fill('150')
+    page.get_by_label('Prompt').press('Control+Enter')
+    expect(page.locator('#status')).to_contain_text('150 tokens')
+    shades = set()
+    for theme in ('light', 'dark'):
+        page.emulate_media(color_scheme=theme)
+        shades.add(page.evaluate('getComputedStyle(document.body).color'))
+        for width in (1200, 390):
+            page.set_viewport_size({'width': width, 'height': 800})
+            page.screenshot(path=tmp_path/f'{theme}_{width}.png')
+            assert page.evaluate('document.documentElement.scrollWidth') <= width
+    assert len(shades) == 2
 
 
 def test_killed_under_load_and_back(runs):
