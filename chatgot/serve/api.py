@@ -64,7 +64,8 @@ class Metrics:
             return metric
         yield family(CounterMetricFamily, 'chatgot_tokens', 'tokens written', lambda s: s.counts['tokens'])
         yield family(CounterMetricFamily, 'chatgot_prompt_tokens', 'tokens of prompts', lambda s: s.counts['prompt_tokens'])
-        yield family(CounterMetricFamily, 'chatgot_reused_tokens', 'tokens of prompts that needed no reading', lambda s: s.counts['reused_tokens'])
+        yield family(CounterMetricFamily, 'chatgot_reused_tokens', 'tokens of prompts that needed no reading',
+                     lambda s: s.counts['reused_tokens'])
         yield family(GaugeMetricFamily, 'chatgot_slots', 'texts that can be written at once', lambda s: s.engine.slots.n)
         yield family(GaugeMetricFamily, 'chatgot_slots_busy', 'texts that are being written', lambda s: len(s.engine.active))
         yield family(GaugeMetricFamily, 'chatgot_queue', 'texts that wait', lambda s: len(s.engine.waiting))
@@ -200,10 +201,12 @@ def _complaint(e: RequestValidationError | ValidationError) -> dict:
     where = '.'.join(str(p) for p in err['loc'] if p != 'body')
     return error_body(400, f'{where or "body"}: {err["msg"]}', where or None, err['type'])
 
-async def _broken(request: Request, e: Exception) -> Response: return JSONResponse(error_body(500, 'The server failed. Its log says why.'), 500)
+async def _broken(request: Request, e: Exception) -> Response:
+    return JSONResponse(error_body(500, 'The server failed. Its log says why.'), 500)
 
 def _errors(app: FastAPI):
-    for kind, handler in ((HTTPException, _refused), (ChatGoTError, _wrong), (RequestValidationError, _invalid), (Exception, _broken)):
+    for kind, handler in ((HTTPException, _refused), (ChatGoTError, _wrong),
+                          (RequestValidationError, _invalid), (Exception, _broken)):
         app.add_exception_handler(kind, handler)
 
 # %% ../../nbs/serve/64_api.ipynb #9b99343e
@@ -266,7 +269,8 @@ def _other_routes(app: FastAPI, server: Server):
     @app.get('/health/ready', responses=WRONG)
     async def ready() -> Health:
         "Whether texts can be written"
-        if not all(s.engine.thread.is_alive() for s in server.served.values()): raise Refused(503, 'An engine has ended.', code='not_ready')
+        if not all(s.engine.thread.is_alive() for s in server.served.values()):
+            raise Refused(503, 'An engine has ended.', code='not_ready')
         return Health(status='ok')
 
     @app.get('/metrics', response_class=Response, responses={200: {'content': {'text/plain': {'schema': {'type': 'string'}}}}})
@@ -277,7 +281,8 @@ def _other_routes(app: FastAPI, server: Server):
     @app.get('/', response_class=HTMLResponse)
     async def page() -> Response:
         "A page to type in"
-        return HTMLResponse((files('chatgot.serve')/'page.html').read_text(encoding='utf-8'), headers={'content-security-policy': PAGE_RULES})
+        return HTMLResponse((files('chatgot.serve')/'page.html').read_text(encoding='utf-8'),
+                            headers={'content-security-policy': PAGE_RULES})
 
 # %% ../../nbs/serve/64_api.ipynb #6a4d6d07
 def make_app(
@@ -306,7 +311,8 @@ def make_app(
 def _describe(app: FastAPI, server: Server):
     "Put the names of the models, and the key, into the description"
     d = app.openapi()
-    for name in ('CompletionRequest', 'ChatRequest'): d['components']['schemas'][name]['properties']['model']['enum'] = list(server.served)
+    for name in ('CompletionRequest', 'ChatRequest'):
+        d['components']['schemas'][name]['properties']['model']['enum'] = list(server.served)
     if not server.door.keys: return
     d['components']['securitySchemes'] = {'key': {'type': 'http', 'scheme': 'bearer'}}
     for path, item in d['paths'].items():
@@ -325,7 +331,8 @@ async def _serve_message(server: Server, socket: WebSocket, message: str):
     try:
         d = json.loads(message)
         key = d.pop('api_key', None) if isinstance(d, dict) else None
-        server.door.enter(f'Bearer {key}' if key else socket.headers.get('authorization', ''), socket.client.host if socket.client else '')
+        server.door.enter(f'Bearer {key}' if key else socket.headers.get('authorization', ''),
+                          socket.client.host if socket.client else '')
         served, answer = server.prepare(CompletionRequest.model_validate(d), socket.state.note)
         await _send_chunks(server, socket, served, answer)
     except (ValidationError, RequestValidationError) as e: await socket.send_json(_complaint(e))
@@ -338,7 +345,8 @@ async def _send_chunks(server: Server, socket: WebSocket, served: Served, answer
     engine = served.submit(*answer.jobs)
     async def write():
         try:
-            async for i, pieces in arriving(answer.jobs, changed, server.s.timeout): await socket.send_json(answer.chunk(i, pieces))
+            async for i, pieces in arriving(answer.jobs, changed, server.s.timeout):
+                await socket.send_json(answer.chunk(i, pieces))
         except (WebSocketDisconnect, asyncio.CancelledError): raise
         except Exception as e: raise failure(e, server.s) from None
     writing, spoken = asyncio.create_task(write()), asyncio.create_task(socket.receive_text())

@@ -110,7 +110,8 @@ class Door:
         if not self.keys and is_local(self.s.host) and not is_local(urlsplit(f'//{host}').hostname or ''):
             raise Refused(403, f'This server is not called {host!r:.80}.', code='wrong_host')
         if origin and urlsplit(origin).netloc != host and origin not in self.s.cors:
-            raise Refused(403, f'Pages of {origin!r:.80} may not call this server. Allow it with serve.cors.', code='wrong_origin')
+            raise Refused(403, f'Pages of {origin!r:.80} may not call this server. Allow it with serve.cors.',
+                          code='wrong_origin')
 
     def enter(
         self,
@@ -154,13 +155,15 @@ class Guard:
         begun, begin = time.perf_counter(), time.time()
         try:
             self._admit(scope, headers, note)
-            await self.app(scope, self._limited(receive, headers) if scope['type'] == 'http' else receive, self._noting(send, note))
+            await self.app(scope,
+                           self._limited(receive, headers) if scope['type'] == 'http' else receive, self._noting(send, note))
         except Refused as e:
             if scope['type'] == 'http': await _answer(self._noting(send, note), e)
             else: await send({'type': 'websocket.close', 'code': 1008, 'reason': e.detail[:100]})
         finally:
             self.log(dict(time=round(begin, 3), method=scope.get('method', 'WEBSOCKET'), path=scope['path'],
-                          route=getattr(scope.get('route'), 'path', None), client=_address(scope), seconds=round(time.perf_counter() - begun, 4)) | note)
+                          route=getattr(scope.get('route'), 'path', None), client=_address(scope),
+                          seconds=round(time.perf_counter() - begun, 4)) | note)
 
     def _admit(self, scope: dict, headers: dict[str, str], note: dict):
         self.door.check_origin(headers)
@@ -169,7 +172,8 @@ class Guard:
         length = headers.get('content-length', '0')
         if not length.isdigit() or int(length) > self.door.s.max_bytes: raise self._too_large()
 
-    def _too_large(self) -> Refused: return Refused(413, f'The request is larger than {self.door.s.max_bytes} bytes.', code='too_large')
+    def _too_large(self) -> Refused:
+        return Refused(413, f'The request is larger than {self.door.s.max_bytes} bytes.', code='too_large')
 
     def _limited(self, receive, headers: dict[str, str]):
         "Receive a body within limits of size and time"
@@ -200,7 +204,8 @@ def _address(scope: dict) -> str: return scope['client'][0] if scope.get('client
 async def _answer(send, e: Refused):
     body = json.dumps(e.body).encode()
     headers = {'content-type': 'application/json', 'content-length': str(len(body)), 'connection': 'close'} | e.headers
-    await send({'type': 'http.response.start', 'status': e.status_code, 'headers': [(k.encode(), v.encode()) for k, v in headers.items()]})
+    await send({'type': 'http.response.start', 'status': e.status_code,
+                'headers': [(k.encode(), v.encode()) for k, v in headers.items()]})
     await send({'type': 'http.response.body', 'body': body})
 
 # %% ../../nbs/serve/62_safety.ipynb #30d8a6bb
