@@ -3,8 +3,7 @@ import json
 import os
 import re
 import signal
-import subprocess
-import sys
+import tempfile
 import threading
 import time
 from pathlib import Path
@@ -14,7 +13,9 @@ import pytest
 httpx, openai = pytest.importorskip('httpx'), pytest.importorskip('openai')
 pytest.importorskip('fastapi')
 
-CHATGOT, KEY = Path(sys.executable).with_name('chatgot'), 'open sesame'
+from program import cli, fork
+
+KEY = 'open sesame'
 SMALL = ('data.seq_len=64 model.n_layer=1 model.n_embd=32 model.n_head=2 train.batch_size=8 train.device=cpu train.steps=40 '
          'train.precision=float32 train.sample_every=100000 sample.tokens=30').split()
 FARM = 'FOX:\nIs the henhouse open?\n\nHEN:\nGo away, red one.\n\n'*300
@@ -25,22 +26,24 @@ def runs(tmp_path_factory):
     "A folder with one small run"
     root = tmp_path_factory.mktemp('serve')
     (root/'farm.txt').write_text(FARM)
-    subprocess.run([CHATGOT, 'train', '--corpus', 'farm.txt', '--name', 'farm', *SMALL], cwd=root, check=True, capture_output=True)
+    p = fork(cli, root, ('train', '--corpus', str(root/'farm.txt'), '--name', 'farm', *SMALL), {})
+    p.join()
+    assert p.exitcode == 0, (root/'err').read_text()
     return root
 
 
 class Server:
     "`chatgot serve` in a process of its own"
     def __init__(self, root, *settings, port=0):
-        self.out, self.err = open(root/'access.log', 'w'), open(root/'stderr.log', 'w+')
-        self.process = subprocess.Popen([CHATGOT, 'serve', 'farm', '--port', str(port), *settings], cwd=root, stdout=self.out, stderr=self.err,
-                                        env=os.environ | {'OMP_NUM_THREADS': '1', 'CHATGOT_SERVE__API_KEYS': KEY})
+        self.folder = Path(tempfile.mkdtemp(dir=root))
+        args = 'serve', str(root/'runs'/'farm'), '--port', str(port), *settings
+        self.process = fork(cli, self.folder, args, {'CHATGOT_SERVE__API_KEYS': KEY})
         self.url = wait_for(lambda: re.search(r'http://\S+', self.said()), self)[0]
         self.port = int(self.url.rpartition(':')[2])
         self.http = httpx.Client(base_url=self.url, headers={'authorization': f'Bearer {KEY}'}, timeout=30)
         wait_for(self.ready, self)
 
-    def said(self): return Path(self.err.name).read_text()
+    def said(self, name='err'): return (self.folder/name).read_text() if (self.folder/name).exists() else ''
 
     def ready(self):
         try: return self.http.get('/health/ready').status_code == 200
@@ -50,14 +53,15 @@ class Server:
     def client(self, **how): return openai.OpenAI(base_url=f'{self.url}/v1', api_key=KEY, **how)
 
     def end(self, sign=signal.SIGTERM):
-        if self.process.poll() is None: self.process.send_signal(sign)
-        return self.process.wait(30)
+        if self.process.is_alive(): os.kill(self.process.pid, sign)
+        self.process.join(30)
+        assert self.process.exitcode is not None
 
 
-def wait_for(condition, server, seconds=60):
+def wait_for(condition, server, seconds=90):
     end = time.time() + seconds
     while not (found := condition()):
-        assert server.process.poll() is None and time.time() < end, server.said()
+        assert server.process.is_alive() and time.time() < end, server.said()
         time.sleep(.02)
     return found
 
@@ -95,7 +99,7 @@ def test_openai_client_understands_errors(server):
     with pytest.raises(openai.NotFoundError, match="Did you mean 'farm'"): c.completions.create(model='fram', prompt='FOX')
     with pytest.raises(openai.BadRequestError, match='max_tokens'): c.completions.create(model='farm', prompt='FOX', max_tokens=0)
     with pytest.raises(openai.AuthenticationError): openai.OpenAI(base_url=f'{server.url}/v1', api_key='wrong').models.list()
-    log = Path(server.out.name).read_text()
+    log = server.said('out')
     assert KEY not in log and 'henhouse' not in log and json.loads(log.splitlines()[-1])['status'] == 401
 
 
@@ -185,41 +189,38 @@ def test_page_fits(served_page, tmp_path):
     assert len(shades) == 2
 
 
-def test_killed_under_load_and_back(runs):
-    "What compose's restart rule does is done by hand here"
-    first = Server(runs, 'serve.max_tokens=1000000')
-    seen = []
+def test_killed_under_load_and_back(server, runs):
+    "What compose's restart rule does is done by hand here; then a SIGTERM, which lets texts end. The last test of `server`"
+    seen, done = [], []
     def ask():
         try:
-            for _ in first.client(max_retries=0).completions.create(model='farm', prompt='FOX:\n', max_tokens=100_000, stream=True): seen.append('piece')
+            for _ in server.client(max_retries=0).completions.create(model='farm', prompt='FOX:\n', max_tokens=100_000, stream=True): seen.append('piece')
         except (openai.APIError, httpx.HTTPError) as e: seen.append(e)
     threads = [threading.Thread(target=ask) for _ in range(8)]
     for t in threads: t.start()
-    wait_for(lambda: first.metric('chatgot_slots_busy') == 8, first)
-    first.end(signal.SIGKILL)
+    wait_for(lambda: server.metric('chatgot_slots_busy') == 4 == server.metric('chatgot_queue'), server)
+    server.end(signal.SIGKILL)
     for t in threads: t.join(10)
     assert not any(t.is_alive() for t in threads) and sum(x != 'piece' for x in seen) == 8
-    second = Server(runs, port=first.port)
-    assert second.client().completions.create(model='farm', prompt='FOX:\n', max_tokens=5).usage.completion_tokens == 5
-    second.end()
 
-
-def test_sigterm_lets_texts_end(runs):
-    server, done = Server(runs, 'serve.max_tokens=1000000'), []
+    again = Server(runs, port=server.port)
+    assert again.client().completions.create(model='farm', prompt='FOX:\n', max_tokens=5).usage.completion_tokens == 5
     def ask(stream):
-        r = server.client(max_retries=0).completions.create(model='farm', prompt='FOX:\n', max_tokens=1500, stream=stream)
+        r = again.client(max_retries=0).completions.create(model='farm', prompt='FOX:\n', max_tokens=1500, stream=stream)
         done.append((list(r)[-1] if stream else r).choices[0].finish_reason)
     threads = [threading.Thread(target=ask, args=(k % 2 == 0,)) for k in range(4)]
     for t in threads: t.start()
-    wait_for(lambda: server.metric('chatgot_slots_busy') == 4, server)
-    server.process.send_signal(signal.SIGTERM)
+    wait_for(lambda: again.metric('chatgot_slots_busy') == 4, again)
+    again.process.terminate()
     for t in threads: t.join(30)
     assert done == ['length']*4
-    server.process.wait(10)
-    with pytest.raises(httpx.ConnectError): server.http.get('/health/live')
+    again.process.join(10)
+    assert again.process.exitcode is not None
+    with pytest.raises(httpx.ConnectError): again.http.get('/health/live')
 
 
 def test_refuses_to_stand_open(runs):
-    env = {k: v for k, v in os.environ.items() if not k.startswith('CHATGOT_')}
-    p = subprocess.run([CHATGOT, 'serve', 'farm', '--host', '0.0.0.0'], cwd=runs, text=True, capture_output=True, env=env)
-    assert p.returncode == 2 and 'no key is set' in p.stderr and 'Traceback' not in p.stderr
+    p = fork(cli, runs, ('serve', 'farm', '--host', '0.0.0.0'), {})
+    p.join()
+    err = (runs/'err').read_text()
+    assert p.exitcode == 2 and 'no key is set' in err and 'Traceback' not in err
