@@ -7,7 +7,7 @@ __all__ = ['app', 'Out', 'RunName', 'Preset', 'Config', 'CorpusName', 'Changes',
            'pipeline', 'generate', 'chat', 'corpus', 'runs', 'clean', 'evaluate', 'compare', 'export', 'serve', 'bench',
            'lab']
 
-# %% ../nbs/70_cli.ipynb #ad75ef32
+# %% ../nbs/70_cli.ipynb #7f29625d
 import json
 import os
 import shutil
@@ -15,6 +15,7 @@ import sys
 from importlib import import_module
 from importlib.resources import files
 from importlib.util import find_spec
+from inspect import signature
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Optional
 
@@ -33,7 +34,7 @@ Config = Annotated[Optional[Path], typer.Option(help='A YAML settings file, inst
 CorpusName = Annotated[Optional[str], typer.Option(help='shakespeare, tinyshakespeare, python, or a file, glob, folder or URL.')]
 Changes = Annotated[Optional[list[str]], typer.Argument(metavar='[SECTION.NAME=VALUE]...', help='Settings, over preset, file and environment.')]
 
-# %% ../nbs/70_cli.ipynb #eba3ee4e
+# %% ../nbs/70_cli.ipynb #fdb6a77f
 def main():
     "The program `chatgot`"
     try: app(prog_name='chatgot')
@@ -47,7 +48,7 @@ def main():
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         sys.exit(1)
 
-# %% ../nbs/70_cli.ipynb #64d3bb72
+# %% ../nbs/70_cli.ipynb #d03c5c85
 def _report(run: 'Run', out: Path):
     "Say how a run went and what to type next"
     name = run.name if run.folder.parent == out and out == Path('runs') else str(run.folder)
@@ -102,7 +103,7 @@ def resume(
     r = Run.open(run, out)
     _report(resume(branch(r, settings=settings) if settings else r), out)
 
-# %% ../nbs/70_cli.ipynb #45d12654
+# %% ../nbs/70_cli.ipynb #e310da5e
 @app.command()
 def config(settings: Changes = None, preset: Preset = 'tiny_char', config: Config = None, corpus: CorpusName = None):
     """Print all settings as `train` would use them, each with where it was set.
@@ -114,7 +115,7 @@ def config(settings: Changes = None, preset: Preset = 'tiny_char', config: Confi
     """
     print(explain(layers(preset, config, _changes(corpus, settings))))
 
-# %% ../nbs/70_cli.ipynb #29e96a58
+# %% ../nbs/70_cli.ipynb #dd3308bd
 @app.command()
 def pipeline(
     config: Annotated[Path, typer.Argument(metavar='SETTINGS.YAML', help='A settings file.')],
@@ -134,7 +135,7 @@ def pipeline(
     run = pipeline(s, name or config.stem, out)
     _report(run, out)
 
-# %% ../nbs/70_cli.ipynb #36534140
+# %% ../nbs/70_cli.ipynb #0f3ec2cc
 @app.command()
 def generate(
     run: RunName,
@@ -166,7 +167,7 @@ def generate(
     for i, piece in enumerate(pieces): print((s.prompt if i == 0 else '') + piece.text, end='', flush=True)
     print()
 
-# %% ../nbs/70_cli.ipynb #7c25dc67
+# %% ../nbs/70_cli.ipynb #d22f105b
 @app.command()
 def chat(
     run: RunName,
@@ -189,7 +190,7 @@ def chat(
     from chatgot.train.run import Run
     converse(Chat(Run.open(run, out), as_, me, **{k: v for k, v in given.items() if v is not None}))
 
-# %% ../nbs/70_cli.ipynb #0e6e96c0
+# %% ../nbs/70_cli.ipynb #6f6c39a7
 @app.command()
 def corpus(
     name: Annotated[str, typer.Argument(metavar='NAME_OR_PATH', help='shakespeare, tinyshakespeare, python, or a file, glob, folder or URL.')],
@@ -243,7 +244,7 @@ def clean(
     chosen = [Run.open(n, out) for n in names] if names else [r for r in runs(out) if not r.running]
     for r in chosen: print(f'{r.name:32} {clean(r)/1e6:8.1f} MB freed')
 
-# %% ../nbs/70_cli.ipynb #b43d2f89
+# %% ../nbs/70_cli.ipynb #79470b35
 @app.command()
 def evaluate(
     run: RunName,
@@ -286,7 +287,7 @@ def compare(
     print(found)
     print('Written:', *found.save(to))
 
-# %% ../nbs/70_cli.ipynb #3a756f6f
+# %% ../nbs/70_cli.ipynb #55c4cae1
 @app.command()
 def export(
     run: RunName,
@@ -308,7 +309,7 @@ def export(
     folder = export(Run.open(run, runs_in), to, dest, kind, licence)
     print(f'{folder} holds: ' + ', '.join(sorted(p.name for p in folder.iterdir())))
 
-# %% ../nbs/70_cli.ipynb #d5d55e11
+# %% ../nbs/70_cli.ipynb #f297616a
 @app.command()
 def serve(
     runs: Annotated[list[str], typer.Argument(metavar='RUN... [serve.NAME=VALUE]...', help='Runs, by folder or name, and settings of the server.')],
@@ -333,20 +334,31 @@ def serve(
     from chatgot.train.run import Run
     serve([Run.open(r, out) for r in names], s)
 
-# %% ../nbs/70_cli.ipynb #cd55db9d
+# %% ../nbs/70_cli.ipynb #daf5f0e1
 @app.command()
-def bench(name: Annotated[str, typer.Argument(metavar='NAME', help='What to measure: dashboard or serve.')]):
+def bench(
+    name: Annotated[str, typer.Argument(metavar='NAME', help='What to measure: dashboard, generate, prepare or serve.')],
+    nanogpt: Annotated[Optional[Path], typer.Option(help='A checkout of nanoGPT, to measure it too.')] = None,
+    out: Annotated[Optional[Path], typer.Option(metavar='FILE', help='Keep the report as JSON.')] = None,
+):
     """Measure on this machine what the chapters on speed tell.
 
     \b
-    Example:
+    Examples:
       chatgot bench dashboard
+      chatgot bench generate --nanogpt ../nanoGPT --out generate.json
     """
-    known = sorted(p.name.removesuffix('.py') for p in (files('chatgot')/'bench').iterdir() if p.name.endswith('.py') and p.name[0] != '_')
+    names = {p.name.removesuffix('.py') for p in (files('chatgot')/'bench').iterdir() if p.name.endswith('.py') and p.name[0] != '_'}
+    known = names - {'measure'}
     if name not in known: raise ChatGoTError(f"There is no benchmark '{name}'. {nearest(name, known)}")
-    import_module(f'chatgot.bench.{name}').main()
+    measure, given = import_module(f'chatgot.bench.{name}').main, {'nanogpt': nanogpt} if nanogpt else {}
+    if given and 'nanogpt' not in signature(measure).parameters: raise ChatGoTError(
+        f"The benchmark '{name}' does not measure nanoGPT. Leave out --nanogpt.")
+    report = measure(**given)
+    print(report)
+    if out: report.save(out)
 
-# %% ../nbs/70_cli.ipynb #3f78182e
+# %% ../nbs/70_cli.ipynb #c38b6f96
 @app.command(context_settings={'allow_extra_args': True, 'ignore_unknown_options': True})
 def lab(ctx: typer.Context):
     """Open the quick start in JupyterLab; options are passed on to it.

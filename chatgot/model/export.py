@@ -5,7 +5,7 @@
 # %% auto #0
 __all__ = ['GGUF_TYPES', 'to_hf_folder', 'to_gguf', 'to_onnx']
 
-# %% ../../nbs/model/25_export.ipynb #f41e96bd
+# %% ../../nbs/model/25_export.ipynb #221b2705
 import copy
 import json
 from pathlib import Path
@@ -22,7 +22,7 @@ from ..text.tokenizer import ByteTokenizer, Tokenizer, utf8
 
 if TYPE_CHECKING: import gguf
 
-# %% ../../nbs/model/25_export.ipynb #8b8ec9a7
+# %% ../../nbs/model/25_export.ipynb #74bdf5bd
 def to_hf_folder(
     model: GPT,
     tok: Tokenizer,
@@ -42,7 +42,7 @@ def to_hf_folder(
     write_atomic(out/'tokenizer.json', theirs.to_str(pretty=True))
     save_file(state, out/'model.safetensors', {'format': 'pt'})
 
-# %% ../../nbs/model/25_export.ipynb #d3c0c22c
+# %% ../../nbs/model/25_export.ipynb #d58215b7
 GGUF_TYPES = 'f32', 'f16', 'q8_0', 'q4_0'
 
 def _gguf():
@@ -61,7 +61,7 @@ def _gguf_shape(w: 'gguf.GGUFWriter', model: GPT):
     w.add_key_length(c.head_dim)
     w.add_value_length(c.head_dim)
 
-# %% ../../nbs/model/25_export.ipynb #fd95c07e
+# %% ../../nbs/model/25_export.ipynb #04a71a9a
 def _gguf_tokenizer(w: 'gguf.GGUFWriter', tok: Tokenizer):
     "The tokenizer in llama.cpp's words"
     if isinstance(tok, BPETokenizer): return _gguf_bpe(w, tok)
@@ -89,7 +89,7 @@ def _gguf_bpe(w: 'gguf.GGUFWriter', tok: BPETokenizer):
     w.add_bos_token_id(tok.eot)
     w.add_add_bos_token(False)
 
-# %% ../../nbs/model/25_export.ipynb #a82d72ba
+# %% ../../nbs/model/25_export.ipynb #da1a6458
 def _gguf_tensors(model: GPT, kind: str):
     "Name, numbers and type of each tensor as llama.cpp wants it"
     gguf, gpt2 = _gguf(), model.cfg.family == 'gpt2'
@@ -123,12 +123,12 @@ def to_gguf(
         tmp.replace(path)
     finally: tmp.unlink(missing_ok=True)
 
-# %% ../../nbs/model/25_export.ipynb #6ba45617
+# %% ../../nbs/model/25_export.ipynb #d60f53b7
 class _Longer:
     "A cache that grows by joining, which a graph can say"
     def __init__(self, k_LBKTE: Tensor, v_LBKTE: Tensor): self.past, self.new = (k_LBKTE, v_LBKTE), ([], [])
 
-    def put(self, layer: int, pos_BT: Tensor, k_BKTE: Tensor, v_BKTE: Tensor, width: int) -> tuple[Tensor, Tensor]:
+    def put(self, layer: int, pos: Tensor, k_BKTE: Tensor, v_BKTE: Tensor, width: int) -> tuple[Tensor, Tensor]:
         for past, new, x in zip(self.past, self.new, (k_BKTE, v_BKTE)): new.append(torch.cat((past[layer], x), 2))
         return self.new[0][-1], self.new[1][-1]
 
@@ -145,11 +145,11 @@ class _Step(nn.Module):
         cache, x_BTD = _Longer(k_LBKTE, v_LBKTE), m.embed(idx_BT)
         if m.cfg.family == 'gpt2': x_BTD = x_BTD + m.pos_embed(pos_T)
         rope = None if m.cfg.family == 'gpt2' else m.rope[:, pos_T]
-        at = Where(rope, cache, pos_T, column <= pos_T[:, None])
+        at = Where(rope, cache, pos_T, mask=column <= pos_T[:, None])
         for block in m.blocks: x_BTD = block(x_BTD, at)
         return m.head(m.norm(x_BTD)), torch.stack(cache.new[0]), torch.stack(cache.new[1])
 
-# %% ../../nbs/model/25_export.ipynb #98f1618b
+# %% ../../nbs/model/25_export.ipynb #9568350c
 def to_onnx(
     model: GPT,
     path: str | Path,  # usually ends in .onnx

@@ -6,7 +6,7 @@
 __all__ = ['GPTConfig', 'rope_table', 'rotate', 'KVCache', 'RMSNorm', 'Where', 'Attention', 'MLP', 'norm', 'Block', 'GPT',
            'n_params', 'train_flops', 'peak_flops']
 
-# %% ../../nbs/model/20_gpt.ipynb #14b8625b
+# %% ../../nbs/model/20_gpt.ipynb #3b55ff88
 import math
 import time
 from dataclasses import dataclass
@@ -18,7 +18,7 @@ from torch import Tensor, nn
 
 from ..config import ChatGoTError, ModelSettings
 
-# %% ../../nbs/model/20_gpt.ipynb #e8ebba84
+# %% ../../nbs/model/20_gpt.ipynb #ef4f98ce
 @dataclass(frozen=True)
 class GPTConfig:
     "The shape of a GPT"
@@ -47,7 +47,7 @@ class GPTConfig:
         "F: GPT-2 has 4 D; SwiGLU has three matrices, so 8/3 D (in steps of 32) costs the same (Shazeer 2020)"
         return 4*self.n_embd if self.family == 'gpt2' else 32*math.ceil(self.n_embd*8/3/32)
 
-# %% ../../nbs/model/20_gpt.ipynb #5fc34607
+# %% ../../nbs/model/20_gpt.ipynb #0f8da73b
 def rope_table(
     n_pos: int,  # positions
     head_dim: int,  # E
@@ -66,56 +66,58 @@ def rotate(
     a, b = x_BHTE.chunk(2, -1)
     return x_BHTE*rope[0] + torch.cat((-b, a), -1)*rope[1]
 
-# %% ../../nbs/model/20_gpt.ipynb #c88de2ad
+# %% ../../nbs/model/20_gpt.ipynb #996c918d
 class KVCache:
     "Keys and values of the tokens so far, for each layer: two tensors of L B K T E"
     def __init__(self, cfg: GPTConfig, batch: int, device=None, dtype=None):
         shape = cfg.n_layer, batch, cfg.kv_heads, cfg.seq_len, cfg.head_dim
         self.k, self.v = (torch.zeros(shape, device=device, dtype=dtype) for _ in range(2))
 
-    def put(self, layer: int, pos_BT: Tensor, k_BKTE: Tensor, v_BKTE: Tensor, width: int) -> tuple[Tensor, Tensor]:
-        "Write at columns `pos_BT` and return the first `width` columns of the layer"
-        row = torch.arange(len(pos_BT), device=pos_BT.device)[:, None]
+    def put(self, layer: int, pos: int | Tensor, k_BKTE: Tensor, v_BKTE: Tensor, width: int) -> tuple[Tensor, Tensor]:
+        "Write at the columns from `pos` on, or at columns B T, and return the first `width` columns of the layer"
         for mine, new in ((self.k[layer], k_BKTE), (self.v[layer], v_BKTE)):
-            mine[row, :, pos_BT] = new.transpose(1, 2).to(mine.dtype)
-        return self.k[layer, :, :, :width], self.v[layer, :, :, :width]
+            if isinstance(pos, int): mine.narrow(2, pos, new.shape[2]).copy_(new)
+            else: mine.scatter_(2, pos[:, None, :, None].expand_as(new), new.to(mine.dtype))
+        return self.k[layer].narrow(2, 0, width), self.v[layer].narrow(2, 0, width)
 
-# %% ../../nbs/model/20_gpt.ipynb #6defb6f3
+# %% ../../nbs/model/20_gpt.ipynb #57412cb7
 class RMSNorm(nn.RMSNorm):
     "Divide by the root mean square, then scale (Zhang & Sennrich 2019); in x's own precision, also under autocast"
     def __init__(self, width: int): super().__init__(width, eps=1e-6)
     def forward(self, x): return F.rms_norm(x, self.normalized_shape, self.weight.to(x.dtype), self.eps)
 
-# %% ../../nbs/model/20_gpt.ipynb #a1ccf63f
+# %% ../../nbs/model/20_gpt.ipynb #ef7f3dd0
 @dataclass
 class Where:
     "Which positions a forward pass is about"
     rope: Tensor | None  # rows of `rope_table`, modern only
     cache: KVCache | None = None
-    pos_BT: Tensor | None = None  # with a cache: the column of each token
-    mask: Tensor | None = None  # with a cache, B 1 T columns: True where a token may look
+    pos: int | Tensor = 0  # with a cache: the columns of the tokens, as `KVCache.put` takes them
+    width: int = 0  # with a cache: the columns there are to look at
+    mask: Tensor | None = None  # True where a token may look, as B 1 T columns; None: at itself and all before it
 
 class Attention(nn.Module):
     "Causal self-attention"
     def __init__(self, cfg: GPTConfig, layer: int):
         super().__init__()
         D, E, bias = cfg.n_embd, cfg.head_dim, cfg.family == 'gpt2'
-        self.cfg, self.layer, self.widths = cfg, layer, (cfg.n_head*E, cfg.kv_heads*E, cfg.kv_heads*E)
+        self.cfg, self.layer, self.heads = cfg, layer, (cfg.n_head, cfg.kv_heads, cfg.kv_heads)
+        self.widths = tuple(E*n for n in self.heads)
         self.qkv = nn.Linear(D, sum(self.widths), bias=bias)
         self.out = nn.Linear(cfg.n_head*E, D, bias=bias)
         if cfg.family == 'modern': self.q_norm, self.k_norm = RMSNorm(E), RMSNorm(E)
 
     def forward(self, x_BTD: Tensor, at: Where) -> Tensor:  # B T D
         B, T, _ = x_BTD.shape
-        q, k, v = (t.view(B, T, -1, self.cfg.head_dim).transpose(1, 2) for t in self.qkv(x_BTD).split(self.widths, -1))
+        q, k, v = self.qkv(x_BTD).view(B, T, -1, self.cfg.head_dim).transpose(1, 2).split(self.heads, 1)
         if at.rope is not None: q, k = rotate(self.q_norm(q), at.rope), rotate(self.k_norm(k), at.rope)
-        if at.cache is not None: k, v = at.cache.put(self.layer, at.pos_BT, k, v, at.mask.shape[-1])
+        if at.cache is not None: k, v = at.cache.put(self.layer, at.pos, k, v, at.width)
         y_BHTE = F.scaled_dot_product_attention(
-            q, k.to(q.dtype), v.to(q.dtype), attn_mask=at.mask, is_causal=at.mask is None,
+            q, k.to(q.dtype), v.to(q.dtype), attn_mask=at.mask, is_causal=at.mask is None and T > 1,
             dropout_p=self.cfg.dropout if self.training else 0., enable_gqa=self.cfg.kv_heads != self.cfg.n_head)
         return self.out(y_BHTE.transpose(1, 2).reshape(B, T, -1))
 
-# %% ../../nbs/model/20_gpt.ipynb #47064f01
+# %% ../../nbs/model/20_gpt.ipynb #82b4d173
 class MLP(nn.Module):
     "The feed-forward part of a block"
     def __init__(self, cfg: GPTConfig):
@@ -130,7 +132,7 @@ class MLP(nn.Module):
         gate_BTF, up_BTF = h_BTF.chunk(2, -1)
         return self.out(F.silu(gate_BTF)*up_BTF)
 
-# %% ../../nbs/model/20_gpt.ipynb #37f3bad9
+# %% ../../nbs/model/20_gpt.ipynb #e5241f71
 def norm(cfg: GPTConfig) -> nn.Module:
     "The family's normalisation over D"
     return nn.LayerNorm(cfg.n_embd, eps=1e-5) if cfg.family == 'gpt2' else RMSNorm(cfg.n_embd)
@@ -143,10 +145,11 @@ class Block(nn.Module):
         self.drop = nn.Dropout(cfg.dropout)
 
     def forward(self, x_BTD: Tensor, at: Where) -> Tensor:  # B T D
-        x_BTD = x_BTD + self.drop(self.attn(self.norm1(x_BTD), at))
-        return x_BTD + self.drop(self.mlp(self.norm2(x_BTD)))
+        drop = self.drop if self.training else lambda h_BTD: h_BTD
+        x_BTD = x_BTD + drop(self.attn(self.norm1(x_BTD), at))
+        return x_BTD + drop(self.mlp(self.norm2(x_BTD)))
 
-# %% ../../nbs/model/20_gpt.ipynb #ce62ee25
+# %% ../../nbs/model/20_gpt.ipynb #81e6fa87
 class GPT(nn.Module):
     "A decoder-only transformer: tokens in, logits of the next token out"
     def __init__(self, cfg: GPTConfig):
@@ -168,24 +171,28 @@ class GPT(nn.Module):
         if isinstance(m, (nn.Linear, nn.Embedding)): nn.init.normal_(m.weight, std=0.02)
         if isinstance(m, nn.Linear) and m.bias is not None: nn.init.zeros_(m.bias)
 
-    def _where(self, T: int, pos_BT: Tensor | None, cache: KVCache | None) -> Where:
-        rope = None if self.cfg.family == 'gpt2' else self.rope[:, :T] if cache is None else self.rope[:, pos_BT][:, :, None]
-        if cache is None: return Where(rope)
-        column = torch.arange(int(pos_BT.max()) + 1, device=pos_BT.device)
-        return Where(rope, cache, pos_BT, (column <= pos_BT[..., None])[:, None])
+    def _where(self, idx_BT: Tensor, pos: int | Tensor, cache: KVCache | None) -> tuple[Where, Tensor]:  # and the positions' embeddings
+        T, rows = idx_BT.shape[1], self.pos_embed.weight if self.cfg.family == 'gpt2' else self.rope
+        if isinstance(pos, int):
+            mine, width = rows.narrow(-2, pos, T), pos + T
+            mask = torch.ones(T, width, dtype=torch.bool, device=idx_BT.device).tril(pos) if pos and T > 1 else None
+        else:
+            mine, width = (rows[pos] if self.cfg.family == 'gpt2' else rows[:, pos][:, :, None]), int(pos.max()) + 1
+            mask = (torch.arange(width, device=pos.device) <= pos[..., None])[:, None]
+        return Where(None if self.cfg.family == 'gpt2' else mine, cache, pos, width, mask), mine
 
     def forward(
         self,
         idx_BT: Tensor,  # token ids
-        pos_BT: Tensor | None = None,  # with a cache: the position of each token in its row
+        pos: int | Tensor = 0,  # with a cache: the position of the first token of all rows, or of each token, B T
         cache: KVCache | None = None,  # what went before; this pass adds to it
     ) -> Tensor:  # B T V, logits
         "Score every possible next token after each token"
         T = idx_BT.shape[1]
         if T > self.cfg.seq_len: raise ChatGoTError(f'{T} tokens are more than the model\'s context of {self.cfg.seq_len}.')
         with torch.autocast(idx_BT.device.type, self.precision, enabled=self.precision != torch.float32):
-            at, x_BTD = self._where(T, pos_BT, cache), self.embed(idx_BT)
-            if self.cfg.family == 'gpt2': x_BTD = x_BTD + (self.pos_embed.weight[:T] if cache is None else self.pos_embed(pos_BT))
+            (at, places), x_BTD = self._where(idx_BT, pos, cache), self.embed(idx_BT)
+            if at.rope is None: x_BTD = x_BTD + places
             x_BTD = self.drop(x_BTD)
             for block in self.blocks: x_BTD = block(x_BTD, at)
             return self.head(self.norm(x_BTD))
@@ -195,7 +202,7 @@ class GPT(nn.Module):
         w = self.head.weight
         return KVCache(self.cfg, batch, w.device, w.dtype)
 
-# %% ../../nbs/model/20_gpt.ipynb #3dc13baf
+# %% ../../nbs/model/20_gpt.ipynb #3ad66978
 def n_params(
     model: GPT,
 ) -> int:  # tied weights counted once
@@ -210,7 +217,7 @@ def train_flops(
     matrices = sum(m.weight.numel() for m in model.modules() if isinstance(m, nn.Linear))
     return 6*matrices + 12*c.n_layer*c.seq_len*c.n_embd
 
-# %% ../../nbs/model/20_gpt.ipynb #df0ffc7b
+# %% ../../nbs/model/20_gpt.ipynb #2d41ed1e
 @lru_cache
 def peak_flops(
     device: torch.device,

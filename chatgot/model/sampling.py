@@ -6,7 +6,7 @@
 __all__ = ['keep_top_k', 'keep_top_p', 'keep_min_p', 'penalize', 'filter_logits', 'filter_rows', 'draw', 'random_numbers',
            'Windows', 'cut', 'Piece', 'Row', 'sample_settings', 'choose', 'stream', 'Sample', 'generate']
 
-# %% ../../nbs/model/21_sampling.ipynb #c83ffaf9
+# %% ../../nbs/model/21_sampling.ipynb #17323f79
 import random
 import secrets
 from dataclasses import dataclass, field
@@ -19,7 +19,7 @@ from ..config import ChatGoTError, SampleSettings, check
 from .gpt import GPT, KVCache
 from ..text.tokenizer import Tokenizer
 
-# %% ../../nbs/model/21_sampling.ipynb #e89c3ef7
+# %% ../../nbs/model/21_sampling.ipynb #dc961642
 def keep_top_k(
     logits_BV: Tensor,
     k: int,  # how many to keep; tokens level with the last one stay too
@@ -28,7 +28,7 @@ def keep_top_k(
     least_B1 = logits_BV.topk(min(k, logits_BV.shape[-1])).values[:, -1:]
     return logits_BV.masked_fill(logits_BV < least_B1, -torch.inf)
 
-# %% ../../nbs/model/21_sampling.ipynb #49037abb
+# %% ../../nbs/model/21_sampling.ipynb #bb8716a3
 def keep_top_p(
     logits_BV: Tensor,
     p: float,  # probability to keep, at least
@@ -40,7 +40,7 @@ def keep_top_p(
     least_B1 = sorted_BV.masked_fill(before_BV >= p, torch.inf).amin(-1, keepdim=True)
     return logits_BV.masked_fill(logits_BV < least_B1, -torch.inf)
 
-# %% ../../nbs/model/21_sampling.ipynb #b9e10cf4
+# %% ../../nbs/model/21_sampling.ipynb #b3d87ea3
 def keep_min_p(
     logits_BV: Tensor,
     p: float,  # share of the likeliest token's probability
@@ -49,7 +49,7 @@ def keep_min_p(
     least_B1 = logits_BV.amax(-1, keepdim=True) + torch.tensor(p).log().item()
     return logits_BV.masked_fill(logits_BV < least_B1, -torch.inf)
 
-# %% ../../nbs/model/21_sampling.ipynb #92e40dc2
+# %% ../../nbs/model/21_sampling.ipynb #d820eb5d
 def penalize(
     logits_BV: Tensor,
     seen_BV: Tensor,  # True for tokens in prompt or text
@@ -58,7 +58,7 @@ def penalize(
     "Make tokens that were seen less likely"
     return torch.where(seen_BV, torch.where(logits_BV > 0, logits_BV/penalty, logits_BV*penalty), logits_BV)
 
-# %% ../../nbs/model/21_sampling.ipynb #c2c370f6
+# %% ../../nbs/model/21_sampling.ipynb #d1049669
 def filter_logits(
     logits_BV: Tensor,
     s: SampleSettings,
@@ -72,7 +72,7 @@ def filter_logits(
     if s.top_p and s.top_p < 1: logits_BV = keep_top_p(logits_BV, s.top_p)
     return keep_min_p(logits_BV, s.min_p) if s.min_p else logits_BV
 
-# %% ../../nbs/model/21_sampling.ipynb #41468bab
+# %% ../../nbs/model/21_sampling.ipynb #e045a666
 def filter_rows(
     logits_BV: Tensor,
     settings: list[SampleSettings],  # one per row
@@ -94,7 +94,7 @@ def filter_rows(
     if max(min_p) > 0: logits_BV = logits_BV.masked_fill(logits_BV < logits_BV.amax(-1, keepdim=True) + column(min_p).log(), -torch.inf)
     return logits_BV
 
-# %% ../../nbs/model/21_sampling.ipynb #012ddb68
+# %% ../../nbs/model/21_sampling.ipynb #4989a0ce
 def draw(
     logits_BV: Tensor,  # filtered
     u_B: Tensor,  # random numbers in [0, 1)
@@ -104,7 +104,7 @@ def draw(
     cdf_BV = probs_BV.cumsum(-1).masked_fill(probs_BV == 0, 0)
     return (cdf_BV > u_B[:, None]*cdf_BV.amax(-1, keepdim=True)).int().argmax(-1)
 
-# %% ../../nbs/model/21_sampling.ipynb #71550514
+# %% ../../nbs/model/21_sampling.ipynb #296ba1ff
 def random_numbers(
     seed: int,
 ) -> Iterator[float]:  # in [0, 1), in steps that a float32 holds exactly
@@ -112,7 +112,7 @@ def random_numbers(
     rng = random.Random(seed)
     while True: yield rng.getrandbits(24)/2**24
 
-# %% ../../nbs/model/21_sampling.ipynb #c8f22c7c
+# %% ../../nbs/model/21_sampling.ipynb #013ef1d9
 class Windows:
     "What a model sees of several texts, and the cache of it"
     def __init__(self, model: GPT, texts: list[list[int]]):
@@ -122,17 +122,17 @@ class Windows:
         self.texts = [t[-self.size:] for t in texts]
         self.cache = self.model.new_cache(len(texts))
 
-    def _forward(self, idx_BT: Tensor, pos_BT: Tensor, cache: KVCache) -> Tensor:  # B T V
+    def _forward(self, idx_BT: Tensor, pos: int | Tensor, cache: KVCache) -> Tensor:  # B T V
         training = [m for m in self.modules if m.training]
         for m in training: m.training = False
-        try: return self.model.forward(idx_BT, pos_BT, cache)
+        try: return self.model.forward(idx_BT, pos, cache)
         finally:
             for m in training: m.training = True
 
     def _read(self, texts: list[list[int]], cache: KVCache) -> Tensor:
         n = max(map(len, texts))
         idx_BT = torch.tensor([t + [0]*(n - len(t)) for t in texts], device=self.device)
-        logits_BTV = self._forward(idx_BT, torch.arange(n, device=self.device).expand_as(idx_BT), cache)
+        logits_BTV = self._forward(idx_BT, 0, cache)
         return logits_BTV[range(len(texts)), [len(t) - 1 for t in texts]]
 
     @torch.inference_mode()
@@ -148,7 +148,7 @@ class Windows:
         if len(full) == len(tokens): return self._slide(full)
         at = [min(len(text), self.size) - 1 for text in self.texts]
         idx_B1, pos_B1 = torch.tensor((tokens, at), device=self.device)[..., None]
-        logits_BV = self._forward(idx_B1, pos_B1, self.cache)[:, 0]
+        logits_BV = self._forward(idx_B1, at[0] if len(set(at)) == 1 else pos_B1, self.cache)[:, 0]
         if full: logits_BV[full] = self._slide(full)
         return logits_BV
 
@@ -164,7 +164,7 @@ class Windows:
         self.texts = [self.texts[i] for i in rows]
         self.cache.k, self.cache.v = self.cache.k[:, rows], self.cache.v[:, rows]
 
-# %% ../../nbs/model/21_sampling.ipynb #a85b23df
+# %% ../../nbs/model/21_sampling.ipynb #a8250414
 def cut(
     text: str,  # not shown yet
     stops: list[str],
@@ -175,7 +175,7 @@ def cut(
     hold = max((n for stop in stops for n in range(len(stop)) if text.endswith(stop[:n])), default=0)
     return text[:len(text) - hold], text[len(text) - hold:], False
 
-# %% ../../nbs/model/21_sampling.ipynb #8bcea80d
+# %% ../../nbs/model/21_sampling.ipynb #51001025
 @dataclass(frozen=True)
 class Piece:
     "One new token of one text"
@@ -204,7 +204,7 @@ class Row:
         if last: text += self.held
         return Piece(self.row, token, logprob, text, 'stop' if stopped or ended else 'length' if last else None, top)
 
-# %% ../../nbs/model/21_sampling.ipynb #b14af827
+# %% ../../nbs/model/21_sampling.ipynb #5231a084
 def sample_settings(
     settings: SampleSettings | None = None,  # None: the defaults
     **overrides,  # any of its fields by name; `stop` may be a single string
@@ -215,7 +215,7 @@ def sample_settings(
     if '' in s.stop: raise ChatGoTError('sample.stop: a stop string is empty and would stop at once. Leave it out.')
     return s if s.seed is not None else s.model_copy(update={'seed': secrets.randbits(32)})
 
-# %% ../../nbs/model/21_sampling.ipynb #fbe0c5fe
+# %% ../../nbs/model/21_sampling.ipynb #8503b1f5
 @torch.inference_mode()
 def choose(
     logits_BV: Tensor,
@@ -254,7 +254,7 @@ def _write(windows: Windows, rows: list[Row], seen_BV: Tensor, s: SampleSettings
             rows, tokens, seen_BV = [rows[i] for i in on], [tokens[i] for i in on], seen_BV[on]
         logits_BV = windows.add(tokens)
 
-# %% ../../nbs/model/21_sampling.ipynb #306884fa
+# %% ../../nbs/model/21_sampling.ipynb #b2e23b0f
 def _prompts(prompts: str | Iterable[str] | None, s: SampleSettings) -> list[str]:
     if prompts is None: prompts = s.prompt
     return [prompts] if isinstance(prompts, str) else list(prompts)
@@ -284,7 +284,7 @@ def stream(
     for seen_V, text in zip(seen_BV, texts): seen_V[text] = True
     return _write(windows, rows, seen_BV.to(windows.device), s, top)
 
-# %% ../../nbs/model/21_sampling.ipynb #8f28a9a9
+# %% ../../nbs/model/21_sampling.ipynb #a7752aca
 @dataclass
 class Sample:
     "A text that a model wrote"
