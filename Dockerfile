@@ -18,6 +18,9 @@ COPY chatgot chatgot
 RUN pip install --no-cache-dir '.[serve]'
 
 FROM python:3.11-slim
+# torch.compile needs a compiler
+# hadolint ignore=DL3008
+RUN apt-get update && apt-get install -y --no-install-recommends g++ && rm -rf /var/lib/apt/lists/*
 RUN useradd --create-home --uid 1000 chatgot && install -d -o chatgot /data /data/runs /data/cache
 COPY --from=build /opt/chatgot /opt/chatgot
 ENV PATH=/opt/chatgot/bin:$PATH CHATGOT_CACHE=/data/cache MPLCONFIGDIR=/tmp PYTHONUNBUFFERED=1

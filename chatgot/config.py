@@ -137,13 +137,15 @@ class ServeSettings(Section):
     port: int = Field(8000, ge=0, lt=2**16, description='port to listen at')
     slots: PositiveInt = Field(32, description='texts written at the same time, for each run served')
     queue: int = Field(256, ge=0, description='texts that may wait for a slot; more are refused')
-    api_keys: list[str] = Field([], repr=False, description='keys, one of which a request must bring; in the environment with commas between them')
+    api_keys: list[str] = Field([], repr=False,
+                                description='keys, one of which a request must bring; in the environment with commas between them')
     keys_file: str | None = Field(None, description='a file with more keys, one per line')
     open: bool = Field(False, description='listen without a key at an address that other machines reach')
     max_tokens: PositiveInt = Field(4096, description='tokens that a request may ask for, all its texts together')
     max_bytes: PositiveInt = Field(1_000_000, description='size of a request')
     timeout: float = Field(120., gt=0, description='seconds that a request may take')
-    rate: PositiveInt | None = Field(None, description='requests per minute for each key, or address where there are no keys; none: no limit')
+    rate: PositiveInt | None = Field(None,
+                                     description='requests per minute for each key, or address where there are no keys; none: no limit')
     cors: list[str] = Field([], description='web pages of these origins may call, such as https://example.org')
     log_prompts: bool = Field(False, description='write prompts and texts into the access log')
 
@@ -267,7 +269,8 @@ def from_args(
 ) -> dict:  # section -> name -> value
     "Settings given on the command line"
     for a in args:
-        if '=' not in a: raise ChatGoTError(f"'{a}' is not a setting. Write it as section.name=value, for example train.steps=100.")
+        if '=' not in a:
+            raise ChatGoTError(f"'{a}' is not a setting. Write it as section.name=value, for example train.steps=100.")
     return from_dotted(dict(a.split('=', 1) for a in args))
 
 # %% ../nbs/00_config.ipynb #b886c99e
@@ -306,7 +309,8 @@ def merge(
     res = {}
     for layer in layers:
         for section, values in layer.items():
-            if not isinstance(values, dict): raise ChatGoTError(f"'{section}' is a section: give its settings as {section}.name=value.")
+            if not isinstance(values, dict):
+                raise ChatGoTError(f"'{section}' is a section: give its settings as {section}.name=value.")
             res[section] = res.get(section, {}) | values
     return res
 
@@ -396,7 +400,8 @@ def cache_dir() -> Path:  # made if need be
     "Where texts and token files are kept: `$CHATGOT_CACHE`, or `~/.cache/chatgot`"
     d = Path(os.environ.get('CHATGOT_CACHE') or Path.home()/'.cache'/'chatgot')
     try: d.mkdir(parents=True, exist_ok=True)
-    except OSError as e: raise ChatGoTError(f"Can't make the cache folder {d}: {e.strerror}. Set CHATGOT_CACHE to another place.") from None
+    except OSError as e:
+        raise ChatGoTError(f"Can't make the cache folder {d}: {e.strerror}. Set CHATGOT_CACHE to another place.") from None
     return d
 
 # %% ../nbs/00_config.ipynb #04374b46
@@ -411,7 +416,8 @@ def pick_device(
     except RuntimeError: raise ChatGoTError(f"There is no device '{name}'. Use cpu, cuda, cuda:1, mps or auto.") from None
     there = {'cpu': True, 'cuda': torch.cuda.is_available() and (device.index or 0) < torch.cuda.device_count(),
              'mps': torch.backends.mps.is_available()}
-    if not there.get(device.type): raise ChatGoTError(f"This machine has no device '{name}' that PyTorch can use. Set train.device=auto.")
+    if not there.get(device.type):
+        raise ChatGoTError(f"This machine has no device '{name}' that PyTorch can use. Set train.device=auto.")
     return device
 
 def set_seed(

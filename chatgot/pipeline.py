@@ -10,20 +10,23 @@ import json
 from pathlib import Path
 from typing import Callable, Iterable
 
+from fastai.learner import Learner
+
 import chatgot.text.report  # adds Corpus.report
 from .config import Settings, write_atomic
 from .evaluate.report import evaluate
 from .model.sampling import generate
 from .text.corpus import Corpus
 from .train.learner import Tracker
-from .train.run import Run, check_same, prepare, resume
+from .train.run import Run, carry_out, check_same, prepare, resume
 
 # %% ../nbs/69_pipeline.ipynb #a2155013
-def _prepare(run: Run, settings: Settings):
+def _prepare(run: Run, settings: Settings) -> Learner | None:  # ready to train, if the run is new
     "The run folder, and a report on the text in it"
-    if not run.folder.exists(): prepare(settings, run.name, run.folder.parent)
+    learn = None if run.folder.exists() else prepare(settings, run.name, run.folder.parent)[0]
     report = Corpus.load(settings.data.corpus).report()
     write_atomic(run.folder/'corpus.json', json.dumps(report.dict(), ensure_ascii=False, indent=1) + '\n')
+    return learn
 
 def _generate(run: Run, settings: Settings):
     text = generate(run.model(), run.tokenizer, settings.sample.prompt, settings.sample).text
@@ -39,12 +42,13 @@ def pipeline(
     "Carry out what is left of a run: prepare, train, evaluate, generate"
     run = Run(Path(out)/name)
     if run.folder.exists(): check_same(run, settings)
-    results = {'prepare': 'corpus.json', 'train': None, 'evaluate': 'evaluation.json', 'generate': 'generated.txt'}
-    ways = {'prepare': lambda: _prepare(run, settings), 'train': lambda: resume(run, trackers), 'evaluate': lambda: evaluate(run),
+    made, results = {}, {'prepare': 'corpus.json', 'train': None, 'evaluate': 'evaluation.json', 'generate': 'generated.txt'}
+    train = lambda: carry_out(learn, run, trackers) if (learn := made.get('prepare')) else resume(run, trackers)
+    ways = {'prepare': lambda: _prepare(run, settings), 'train': train, 'evaluate': lambda: evaluate(run),
             'generate': lambda: _generate(run, settings)}
     for stage, result in results.items():
         done = (run.folder/result).exists() if result else run.status == 'finished'
         say(f'{stage}: done before' if done else stage)
-        if not done: ways[stage]()
+        if not done: made[stage] = ways[stage]()
         if stage == 'train' and run.status != 'finished': break
     return run

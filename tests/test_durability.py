@@ -1,7 +1,5 @@
 "A run that is killed, terminated, or left without room: nothing is lost, and it goes on as if nothing had happened"
 import json
-import multiprocessing
-import os
 import random
 import signal
 import subprocess
@@ -11,33 +9,15 @@ from pathlib import Path
 
 import pytest
 
+from program import cli, fork
+
 TEXT = Path(__file__)  # any text will do, and this one is read at once
 
 SMALL = ('data.seq_len=16 model.n_layer=1 model.n_embd=16 model.n_head=2 train.batch_size=4 train.device=cpu train.steps=1200 '
          'train.log_every=5 train.eval_every=200 train.sample_every=200 train.save_every=20 sample.tokens=20 model.dropout=0.1').split()
 
 
-def program(cwd, args):
-    "`chatgot` in a process of its own"
-    from chatgot.cli import main
-    os.chdir(cwd)
-    os.environ['CHATGOT_DATA__CORPUS'] = str(TEXT)
-    sys.argv = ['chatgot', *args]
-    sys.stdout = open('out', 'a', buffering=1)
-    sys.stderr = open('err', 'a', buffering=1)
-    main()
-
-
-@pytest.fixture(scope='module')
-def start():
-    "Start `chatgot ARGS` by forking a process that has read PyTorch already, since twenty lives would spend most of them reading it"
-    context = multiprocessing.get_context('forkserver')
-    context.set_forkserver_preload(['chatgot.cli', 'chatgot.train.run'])
-    def start(cwd, *args):
-        p = context.Process(target=program, args=(cwd, args))
-        p.start()
-        return p
-    return start
+def start(cwd, *args): return fork(cli, cwd, args, {'CHATGOT_DATA__CORPUS': str(TEXT)})
 
 
 def ended(p, code, seconds=240):
@@ -57,7 +37,7 @@ def saved(run): return int((run/'checkpoints'/'latest').read_text()[5:]) if (run
 def losses(run): return [(r['step'], r.get('train_loss'), r.get('val_loss')) for r in lines(run)]
 
 
-def test_twenty_kills_change_nothing(tmp_path, start):
+def test_twenty_kills_change_nothing(tmp_path):
     whole, cut = tmp_path/'whole', tmp_path/'cut'
     for d in (whole, cut): d.mkdir()
     ended(start(whole, 'train', *SMALL, '--name', 'x'), 0)
@@ -87,7 +67,7 @@ def weights(checkpoint):
     with safe_open(checkpoint/'model.safetensors', 'pt') as f: return f.metadata()['sha256']
 
 
-def test_sigterm_saves_first(tmp_path, start):
+def test_sigterm_saves_first(tmp_path):
     p, run = start(tmp_path, 'train', *SMALL, 'train.save_every=1000000', '--name', 'x'), tmp_path/'runs'/'x'
     wait_for(lambda: (run/'metrics.jsonl').exists() and losses(run), p)
     p.terminate()
@@ -135,12 +115,12 @@ def fill(disk):
         except OSError: pass
 
 
-def test_no_room_to_begin(tmp_path, start, small_disk):
+def test_no_room_to_begin(tmp_path, small_disk):
     ended(start(tmp_path, 'train', *SMALL, '--out', str(small_disk), 'model.n_embd=512'), 2)
     assert 'no room' in (tmp_path/'err').read_text() and list(small_disk.iterdir()) == []
 
 
-def test_a_full_disk_only_pauses_saving(tmp_path, start, small_disk):
+def test_a_full_disk_only_pauses_saving(tmp_path, small_disk):
     p, run = start(tmp_path, 'train', *SMALL, '--out', str(small_disk), '--name', 'x', 'train.steps=1000000'), small_disk/'x'
     warned = lambda: 'the next save tries again' in (tmp_path/'err').read_text()
     wait_for(lambda: saved(run) >= 40, p)

@@ -1,36 +1,61 @@
-"Each notebook under nbs/ is one test, run by `nbdev_test` in its own process: `pytest -k corpus` picks one"
-import os
-import subprocess
-import sysconfig
-from concurrent.futures import ThreadPoolExecutor
+"Each notebook under nbs/ is one test, run as `nbdev_test` does in its own process: `pytest -k corpus` picks one"
+import threading
+from concurrent.futures import Future
 from pathlib import Path
+from queue import Empty, Queue
 
 import pytest
 from nbdev.config import get_config
 from nbdev.doclinks import nbglob
 
+from program import chapter, fork
+
 CFG = get_config(path=Path(__file__).parents[1])
-NBDEV_TEST = Path(sysconfig.get_path('scripts'))/'nbdev_test'
 
 
 def name(nb): return nb.relative_to(CFG.nbs_path).with_suffix('').as_posix()
 
 
-def run(nb):
-    return subprocess.run([NBDEV_TEST, '--path', nb], cwd=CFG.config_path, text=True, timeout=600, env=os.environ | {'OMP_NUM_THREADS': '1'},
-                          stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
+class Chapters:
+    "Notebooks at work, some at a time"
+    def __init__(self, nbs, folder):
+        self.results, self.todo, self.folder, self.threads = {nb: Future() for nb in nbs}, Queue(), folder, []
+        for nb in nbs: self.todo.put(nb)
+
+    def hire(self, n):
+        for _ in range(n):
+            self.threads.append(threading.Thread(target=self._work, daemon=True))
+            self.threads[-1].start()
+
+    def _work(self):
+        while True:
+            try: nb = self.todo.get_nowait()
+            except Empty: return
+            try: self.results[nb].set_result(self._run(nb))
+            except Exception as e: self.results[nb].set_exception(e)
+
+    def _run(self, nb):
+        out = self.folder/name(nb).replace('/', '_')
+        p = fork(chapter, nb, out)
+        p.join(600)
+        if p.exitcode is None:
+            p.kill()
+            p.join()
+        return p.exitcode, out.read_text(errors='replace') if out.exists() else ''
+
+    def end(self):
+        with self.todo.mutex: self.todo.queue.clear()
+        for t in self.threads: t.join()
 
 
 @pytest.fixture(scope='session')
-def running(request):
-    "The chapters that were asked for, each in a process with one thread, as many at a time as there are processors"
-    with ThreadPoolExecutor(os.cpu_count()) as pool:
-        yield {i.callspec.params['nb']: pool.submit(run, i.callspec.params['nb']) for i in request.session.items if i.originalname == 'test_notebook'}
-        pool.shutdown(cancel_futures=True)
+def first(chapters):
+    "From the first notebook's turn on there is nothing else to do"
+    chapters.hire(1)
 
 
 @pytest.mark.parametrize('nb', sorted(nbglob(CFG.nbs_path, as_path=True)), ids=name)
-def test_notebook(nb, running):
-    res = running[nb].result()
-    if res.returncode: pytest.fail(res.stdout, pytrace=False)
-    print(res.stdout)
+def test_notebook(nb, chapters, first):
+    code, said = chapters.results[nb].result()
+    if code: pytest.fail(said or f'ended with {code}', pytrace=False)
+    print(said)

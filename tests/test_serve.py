@@ -1,10 +1,9 @@
-"The server as its clients meet it: OpenAI's own client, hang-ups, kills, signals"
+"The server as its clients meet it: OpenAI's own client, its page in a browser, hang-ups, kills, signals"
 import json
 import os
 import re
 import signal
-import subprocess
-import sys
+import tempfile
 import threading
 import time
 from pathlib import Path
@@ -14,7 +13,9 @@ import pytest
 httpx, openai = pytest.importorskip('httpx'), pytest.importorskip('openai')
 pytest.importorskip('fastapi')
 
-CHATGOT, KEY = Path(sys.executable).with_name('chatgot'), 'open sesame'
+from program import cli, fork
+
+KEY = 'open sesame'
 SMALL = ('data.seq_len=64 model.n_layer=1 model.n_embd=32 model.n_head=2 train.batch_size=8 train.device=cpu train.steps=40 '
          'train.precision=float32 train.sample_every=100000 sample.tokens=30').split()
 FARM = 'FOX:\nIs the henhouse open?\n\nHEN:\nGo away, red one.\n\n'*300
@@ -25,22 +26,24 @@ def runs(tmp_path_factory):
     "A folder with one small run"
     root = tmp_path_factory.mktemp('serve')
     (root/'farm.txt').write_text(FARM)
-    subprocess.run([CHATGOT, 'train', '--corpus', 'farm.txt', '--name', 'farm', *SMALL], cwd=root, check=True, capture_output=True)
+    p = fork(cli, root, ('train', '--corpus', str(root/'farm.txt'), '--name', 'farm', *SMALL), {})
+    p.join()
+    assert p.exitcode == 0, (root/'err').read_text()
     return root
 
 
 class Server:
     "`chatgot serve` in a process of its own"
     def __init__(self, root, *settings, port=0):
-        self.out, self.err = open(root/'access.log', 'w'), open(root/'stderr.log', 'w+')
-        self.process = subprocess.Popen([CHATGOT, 'serve', 'farm', '--port', str(port), *settings], cwd=root, stdout=self.out, stderr=self.err,
-                                        env=os.environ | {'OMP_NUM_THREADS': '1', 'CHATGOT_SERVE__API_KEYS': KEY})
+        self.folder = Path(tempfile.mkdtemp(dir=root))
+        args = 'serve', str(root/'runs'/'farm'), '--port', str(port), *settings
+        self.process = fork(cli, self.folder, args, {'CHATGOT_SERVE__API_KEYS': KEY})
         self.url = wait_for(lambda: re.search(r'http://\S+', self.said()), self)[0]
         self.port = int(self.url.rpartition(':')[2])
         self.http = httpx.Client(base_url=self.url, headers={'authorization': f'Bearer {KEY}'}, timeout=30)
         wait_for(self.ready, self)
 
-    def said(self): return Path(self.err.name).read_text()
+    def said(self, name='err'): return (self.folder/name).read_text() if (self.folder/name).exists() else ''
 
     def ready(self):
         try: return self.http.get('/health/ready').status_code == 200
@@ -50,14 +53,15 @@ class Server:
     def client(self, **how): return openai.OpenAI(base_url=f'{self.url}/v1', api_key=KEY, **how)
 
     def end(self, sign=signal.SIGTERM):
-        if self.process.poll() is None: self.process.send_signal(sign)
-        return self.process.wait(30)
+        if self.process.is_alive(): os.kill(self.process.pid, sign)
+        self.process.join(30)
+        assert self.process.exitcode is not None
 
 
-def wait_for(condition, server, seconds=60):
+def wait_for(condition, server, seconds=90):
     end = time.time() + seconds
     while not (found := condition()):
-        assert server.process.poll() is None and time.time() < end, server.said()
+        assert server.process.is_alive() and time.time() < end, server.said()
         time.sleep(.02)
     return found
 
@@ -95,7 +99,7 @@ def test_openai_client_understands_errors(server):
     with pytest.raises(openai.NotFoundError, match="Did you mean 'farm'"): c.completions.create(model='fram', prompt='FOX')
     with pytest.raises(openai.BadRequestError, match='max_tokens'): c.completions.create(model='farm', prompt='FOX', max_tokens=0)
     with pytest.raises(openai.AuthenticationError): openai.OpenAI(base_url=f'{server.url}/v1', api_key='wrong').models.list()
-    log = Path(server.out.name).read_text()
+    log = server.said('out')
     assert KEY not in log and 'henhouse' not in log and json.loads(log.splitlines()[-1])['status'] == 401
 
 
@@ -108,41 +112,115 @@ def test_hanging_up_frees_the_slots(server):
     wait_for(freed, server, 5)
 
 
-def test_killed_under_load_and_back(runs):
-    "What compose's restart rule does is done by hand here"
-    first = Server(runs, 'serve.max_tokens=1000000')
-    seen = []
+@pytest.fixture
+def served_page(browser, server):
+    "The page in a fresh profile; `page.said` is its console, `page.asked` the addresses it called"
+    context = browser.new_context(viewport={'width': 1200, 'height': 800})
+    page = context.new_page()
+    page.said, page.asked = [], []
+    page.on('console', lambda m: page.said.append(m.text))
+    page.on('pageerror', lambda e: page.said.append(str(e)))
+    page.on('request', lambda r: page.asked.append(r.url))
+    page.goto(server.url)
+    yield page
+    context.close()
+
+
+def give_key(page, key):
+    page.get_by_label('API key').fill(key)
+    page.get_by_label('API key').press('Tab')
+
+
+def test_page_writes_and_stops(served_page, server, tmp_path):
+    from playwright.sync_api import expect
+    page = served_page
+    status, out, stop = page.locator('#status'), page.locator('output'), page.get_by_role('button', name='Stop')
+    expect(status).to_have_text('This server needs an API key.')
+    page.screenshot(path=tmp_path/'needs_key.png')
+    give_key(page, 'wrong')
+    expect(status).to_have_text('This server knows no such API key.')
+    give_key(page, KEY)
+    expect(status).to_contain_text('farm: step 40')
+    assert all('401' in s for s in page.said) and len(page.said) == 2
+    page.said.clear()
+
+    page.get_by_label('Prompt').fill('FOX:\nIs the')
+    page.get_by_label('Tokens').fill('40')
+    page.get_by_label('Seed').fill('1')
+    page.get_by_role('button', name='Write').click()
+    expect(status).to_contain_text('40 tokens')
+    expect(stop).to_be_disabled()
+    want = server.client().completions.create(model='farm', prompt='FOX:\nIs the', max_tokens=40, seed=1, temperature=.8).choices[0].text
+    assert out.text_content() == 'FOX:\nIs the' + want
+    assert out.locator('span').first.get_attribute('title').endswith(' %')
+    page.screenshot(path=tmp_path/'written.png')
+
+    page.get_by_label('Tokens').fill('500000')
+    page.get_by_role('button', name='Write').click()
+    expect(out.locator('span').nth(50)).to_be_visible()
+    assert out.locator('span').count() < 500_000
+    stop.click()
+    expect(status).to_contain_text('stopped after')
+    n = out.locator('span').count()
+    wait_for(lambda: server.metric('chatgot_slots_busy') == 0, server, 5)
+    assert out.locator('span').count() == n and not page.said
+    page.get_by_label('Prompt').fill('é')
+    page.get_by_role('button', name='Write').click()
+    expect(status).to_contain_text('U+00E9')
+    assert {u.removeprefix(server.url) for u in page.asked} == {'/', '/v1/models', '/v1/completions'}
+
+
+def test_page_fits(served_page, tmp_path):
+    from playwright.sync_api import expect
+    page = served_page
+    give_key(page, KEY)
+    page.get_by_label('Prompt').fill('HEN:\n' + 'o'*200)
+    page.get_by_label('Tokens').fill('150')
+    page.get_by_label('Prompt').press('Control+Enter')
+    expect(page.locator('#status')).to_contain_text('150 tokens')
+    shades = set()
+    for theme in ('light', 'dark'):
+        page.emulate_media(color_scheme=theme)
+        shades.add(page.evaluate('getComputedStyle(document.body).color'))
+        for width in (1200, 390):
+            page.set_viewport_size({'width': width, 'height': 800})
+            page.screenshot(path=tmp_path/f'{theme}_{width}.png')
+            assert page.evaluate('document.documentElement.scrollWidth') <= width
+    assert len(shades) == 2
+
+
+def test_killed_under_load_and_back(server, runs):
+    "What compose's restart rule does is done by hand here; then a SIGTERM, which lets texts end. The last test of `server`"
+    seen, done = [], []
     def ask():
         try:
-            for _ in first.client(max_retries=0).completions.create(model='farm', prompt='FOX:\n', max_tokens=100_000, stream=True): seen.append('piece')
+            for _ in server.client(max_retries=0).completions.create(model='farm', prompt='FOX:\n', max_tokens=100_000, stream=True): seen.append('piece')
         except (openai.APIError, httpx.HTTPError) as e: seen.append(e)
     threads = [threading.Thread(target=ask) for _ in range(8)]
     for t in threads: t.start()
-    wait_for(lambda: first.metric('chatgot_slots_busy') == 8, first)
-    first.end(signal.SIGKILL)
+    wait_for(lambda: server.metric('chatgot_slots_busy') == 4 == server.metric('chatgot_queue'), server)
+    server.end(signal.SIGKILL)
     for t in threads: t.join(10)
     assert not any(t.is_alive() for t in threads) and sum(x != 'piece' for x in seen) == 8
-    second = Server(runs, port=first.port)
-    assert second.client().completions.create(model='farm', prompt='FOX:\n', max_tokens=5).usage.completion_tokens == 5
-    second.end()
 
-
-def test_sigterm_lets_texts_end(runs):
-    server, done = Server(runs, 'serve.max_tokens=1000000'), []
+    again = Server(runs, port=server.port)
+    assert again.client().completions.create(model='farm', prompt='FOX:\n', max_tokens=5).usage.completion_tokens == 5
     def ask(stream):
-        r = server.client(max_retries=0).completions.create(model='farm', prompt='FOX:\n', max_tokens=1500, stream=stream)
+        r = again.client(max_retries=0).completions.create(model='farm', prompt='FOX:\n', max_tokens=1500, stream=stream)
         done.append((list(r)[-1] if stream else r).choices[0].finish_reason)
     threads = [threading.Thread(target=ask, args=(k % 2 == 0,)) for k in range(4)]
     for t in threads: t.start()
-    wait_for(lambda: server.metric('chatgot_slots_busy') == 4, server)
-    server.process.send_signal(signal.SIGTERM)
+    wait_for(lambda: again.metric('chatgot_slots_busy') == 4, again)
+    again.process.terminate()
     for t in threads: t.join(30)
     assert done == ['length']*4
-    server.process.wait(10)
-    with pytest.raises(httpx.ConnectError): server.http.get('/health/live')
+    again.process.join(10)
+    assert again.process.exitcode is not None
+    with pytest.raises(httpx.ConnectError): again.http.get('/health/live')
 
 
 def test_refuses_to_stand_open(runs):
-    env = {k: v for k, v in os.environ.items() if not k.startswith('CHATGOT_')}
-    p = subprocess.run([CHATGOT, 'serve', 'farm', '--host', '0.0.0.0'], cwd=runs, text=True, capture_output=True, env=env)
-    assert p.returncode == 2 and 'no key is set' in p.stderr and 'Traceback' not in p.stderr
+    p = fork(cli, runs, ('serve', 'farm', '--host', '0.0.0.0'), {})
+    p.join()
+    err = (runs/'err').read_text()
+    assert p.exitcode == 2 and 'no key is set' in err and 'Traceback' not in err

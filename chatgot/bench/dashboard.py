@@ -31,7 +31,8 @@ def empty_run(folder: Path) -> Run:
 
 def _write_steps(run: Run, start: int, n: int):
     line = dict(tokens=1024, seconds=1., train_loss=2., lr=1e-3, grad_norm=1., tokens_per_s=1e4, mfu=.1, memory_mb=900.)
-    with open(run.folder/'metrics.jsonl', 'a') as f: f.writelines(json.dumps({'step': i} | line) + '\n' for i in range(start, start + n))
+    with open(run.folder/'metrics.jsonl', 'a') as f:
+        f.writelines(json.dumps({'step': i} | line) + '\n' for i in range(start, start + n))
 
 def look_cost(
     run: Run,  # an empty folder with settings
@@ -49,7 +50,8 @@ def look_cost(
         dash._tell()
         sent.append(time.perf_counter() - t)
     message = dict(rows=dash.history.rows[-5:], looks=[], samples=[], what='add', status=dash.told, checkpoints=[])
-    return dict(logged=steps, ms=1e3*statistics.median(sent), worst_ms=1e3*max(sent), bytes=len(json.dumps(message)), rows_kept=len(dash.history.rows))
+    return dict(logged=steps, ms=1e3*statistics.median(sent), worst_ms=1e3*max(sent),
+                bytes=len(json.dumps(message)), rows_kept=len(dash.history.rows))
 
 # %% ../../nbs/bench/80_dashboard.ipynb #12216fdd
 def request_cost(
@@ -78,7 +80,8 @@ def training_cost(
     tok = CharTokenizer.train(corpus)
     s = load_settings('tiny_char', env={})
     dls = TextDataLoaders.from_corpus(corpus, tok, s.data.seq_len, s.train.batch_size)
-    live = gpt_learner(dls, s).fit_live(10**6, 'cost', out, background=True, log_every=2, eval_every=10**6, sample_every=10**6, save_every=10**6)
+    live = gpt_learner(dls, s).fit_live(10**6, 'cost', out, background=True, log_every=2,
+                                        eval_every=10**6, sample_every=10**6, save_every=10**6)
     live.dashboard.seen, pairs = True, []  # no progress bar
     if live.dashboard.handle is None: live.dashboard.show()  # in a terminal
     look, idle = live.dashboard._tell, lambda: None

@@ -23,7 +23,7 @@ from fastai.learner import Learner
 from fastcore.basics import patch
 from torch import Tensor, nn
 
-from ..config import ChatGoTError, Settings, cache_dir, nearest, set_seed, write_atomic
+from ..config import ChatGoTError, Settings, cache_dir, nearest, write_atomic
 from .metrics import bars
 from ..model.gpt import GPTConfig, KVCache
 from ..text.batches import TextDataLoaders
@@ -31,7 +31,6 @@ from ..text.corpus import Corpus
 from ..text.report import Picture
 from ..text.tokenizer import code_points
 from ..train.learner import gpt_learner
-from ..train.optimizer import make_optimizer
 
 # %% ../../nbs/evaluate/43_baselines.ipynb #5e06a372
 @dataclass
@@ -88,7 +87,8 @@ class KneserNey:
     def _ids(self, text: str) -> np.ndarray:
         codes = code_points(text)
         ids = np.searchsorted(self.codes, codes).clip(0, len(self.codes) - 1)
-        if (self.codes[ids] != codes).any(): raise ChatGoTError('The text has characters that are new to the n-grams: name them in `chars`.')
+        if (self.codes[ids] != codes).any():
+            raise ChatGoTError('The text has characters that are new to the n-grams: name them in `chars`.')
         return ids
 
     def _continue(self, gram: np.ndarray, longer: np.ndarray, longer_keys: np.ndarray):
@@ -207,12 +207,8 @@ def baseline_learner(
 ) -> Learner:
     "A Learner like a GPT's, for another network; AdamW, at half the learning rate"
     if kind not in NETWORKS: raise ChatGoTError(f"There is no network '{kind}'. {nearest(kind, NETWORKS)}")
-    learn = gpt_learner(dls, settings, **changes)
-    plan = learn.settings.train
-    plan.lr, plan.optimizer = plan.lr/2, 'adamw'
-    set_seed(plan.seed)
-    model = learn.model = NETWORKS[kind](learn.model.cfg).to(dls.device)
-    learn.opt_func = lambda _, lr: make_optimizer(model, 'adamw', lr, plan.weight_decay)
+    learn = gpt_learner(dls, settings, model=NETWORKS[kind], **changes | {'optimizer': 'adamw'})
+    learn.settings.train.lr /= 2
     return learn
 
 # %% ../../nbs/evaluate/43_baselines.ipynb #673b5f18

@@ -92,7 +92,8 @@ def rows(self: Comparison) -> list[list[str]]:
     def row(i: int) -> list[str]:
         e, d = self.evaluations[i], difference(self.evaluations[self.best], self.evaluations[i])
         m, behind = e.data['metrics'], [] if i == self.best else [str(d), f'{d.p:.1g}']
-        return [self.names[i], e.bits, *(behind or ['', '']), f'{m["perplexity"]:.3f}', f'{m["top1"]:.1%}', f'{e.data["parameters"]:,}', f'{e.data["step"]:,}']
+        return [self.names[i], e.bits, *(behind or ['', '']),
+                f'{m["perplexity"]:.3f}', f'{m["top1"]:.1%}', f'{e.data["parameters"]:,}', f'{e.data["step"]:,}']
     return [row(i) for i in sorted(range(len(self.names)), key=lambda i: self.evaluations[i].data['metrics']['bits_per_character'])]
 
 @patch
@@ -100,13 +101,15 @@ def __repr__(self: Comparison):
     lines = [list(HEAD), *self.rows()]
     widths = [max(len(l[i]) for l in lines) for i in range(len(HEAD))]
     told = '\n'.join('  '.join(c.ljust(w) for c, w in zip(l, widths)).rstrip() for l in lines)
-    return told + ''.join(f'\n{k}: ' + ', '.join(f'{n} {v}' for n, v in zip(self.names, vs)) for k, vs in self.differences.items())
+    return told + ''.join(f'\n{k}: ' + ', '.join(f'{n} {v}' for n, v in zip(self.names, vs))
+                          for k, vs in self.differences.items())
 
 # %% ../../nbs/evaluate/46_compare.ipynb #d7559234
 def _draw_curves(ax: Axes, names: Sequence[str], metrics: Sequence[list[dict]], x: str):
     for i, (name, history) in enumerate(zip(names, metrics)):
         for key, alpha, label in (('train_loss', .3, None), ('val_loss', 1, name)):
-            if points := [(r[x], r[key]) for r in history if key in r]: ax.plot(*zip(*points), color=f'C{i}', alpha=alpha, label=label)
+            if points := [(r[x], r[key]) for r in history if key in r]:
+                ax.plot(*zip(*points), color=f'C{i}', alpha=alpha, label=label)
     ax.set(xlabel=x, ylabel='nats per token')
     ax.xaxis.set_major_formatter(EngFormatter(sep=''))
     ax.locator_params('x', nbins=6)
@@ -144,12 +147,15 @@ def html(self: Comparison) -> str:
     _draw_intervals(ax, self.names, self.evaluations)
     return page(
         f'{d["run"]} is the best of {len(self.names)} runs', f'On {d["on"]}: {d["metrics"]["characters"]:,} characters.',
-        section('The result', 'Each ± is half a 95% interval over blocks of text. The paired difference is sharper than the intervals: what is hard for one is hard for all.',
+        section('The result',
+                'Each ± is half a 95% interval over blocks of text. The paired difference is sharper than the intervals: what is hard for one is hard for all.',
                 table(self.rows(), HEAD)),
         section('What was different', 'Settings that are the same in all runs are left out.',
                 table([[k, *map(str, v)] for k, v in self.differences.items()], ['setting', *self.names])),
-        section('How it went', 'Validation loss, and faintly training loss. Nats per token compare only where the tokens are the same.', *drawn, svg(fig, 'Intervals')),
-        *(section(f'Written from {prompt!r}, seed {seed}', '', *(sample(n, t) for n, t in zip(self.names, texts))) for (prompt, seed), texts in self.samples.items()),
+        section('How it went',
+                'Validation loss, and faintly training loss. Nats per token compare only where the tokens are the same.', *drawn, svg(fig, 'Intervals')),
+        *(section(f'Written from {prompt!r}, seed {seed}', '',
+                  *(sample(n, t) for n, t in zip(self.names, texts))) for (prompt, seed), texts in self.samples.items()),
         note='p: how often chance alone would bring such a difference between these two models on text of this kind. With another seed a run would have come out differently too.')
 
 @patch

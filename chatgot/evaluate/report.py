@@ -50,7 +50,8 @@ def _measured(s: Scores, valid: Corpus) -> dict:
     blocks = _blocks(s, valid)
     e = bootstrap(np.array(blocks['nats'])/math.log(2), np.array(blocks['characters']))
     interval = None if math.isnan(e.half) else [e.value - e.half, e.value + e.half]
-    return dict(metrics=summary(s), interval=interval, by_stride={str(k): v for k, v in s.by_stride.items()}, by_position=s.position_T.tolist(),
+    return dict(metrics=summary(s), interval=interval,
+                by_stride={str(k): v for k, v in s.by_stride.items()}, by_position=s.position_T.tolist(),
                 by_class=by_class(s), by_speaker=by_speaker(s), calibration=calibration(s), blocks=blocks)
 
 # %% ../../nbs/evaluate/45_report.ipynb #ad143ab5
@@ -131,7 +132,8 @@ def _bars(rows: list[dict]) -> str:
     return svg(bars({r['name']: r['bits_per_character'] for r in rows}, 'bits per character'), f'Bits per character of {len(rows)} groups')
 
 def _counted_table(counted: dict[str, dict]) -> str:
-    names = {'distinct_1': 'different words', 'distinct_2': 'different pairs of words', 'distinct_3': 'different triples', 'repetition': 'repeated, four words',
+    names = {'distinct_1': 'different words', 'distinct_2': 'different pairs of words', 'distinct_3': 'different triples',
+             'repetition': 'repeated, four words',
              'known_words': 'words that exist in the training text', 'judge_bits_per_character': 'the judge\'s bits per character'}
     rows = [[shown, *(f'{c[key]:.1%}' if key[0] != 'j' else f'{c[key]:.3f}' for c in counted.values())]
             for key, shown in names.items() if key in counted['model']]
@@ -143,21 +145,26 @@ def html(self: Evaluation) -> str:
     "A page that opens alone"
     d, m, told = self.data, self.data['metrics'], self.data['samples']
     copy = told['counted']['model']['longest_copy']
-    figures = {'bits per character': f'{m["bits_per_character"]:.3f}', 'bits per byte': f'{m["bits_per_byte"]:.3f}', 'nats per token': f'{m["loss"]:.3f}',
+    figures = {'bits per character': f'{m["bits_per_character"]:.3f}',
+               'bits per byte': f'{m["bits_per_byte"]:.3f}', 'nats per token': f'{m["loss"]:.3f}',
                'perplexity per token': f'{m["perplexity"]:.2f}', 'likeliest is right': f'{m["top1"]:.1%}', 'right in top five': f'{m["top5"]:.1%}'}
     speakers = [_bars(d['by_speaker'])] if d['by_speaker'] else []
     return page(
         f'{d["run"]}: {self.bits} bits per character',
         f'On {d["on"]}: {m["characters"]:,} characters, each predicted once. {d["parameters"]:,} parameters, step {d["step"]:,}, a context of {d["context"]} tokens.',
         tiles(figures),
-        section('Where it stands', 'Baselines on the same text, after reading the same training text. Compressors go on learning while they read.',
+        section('Where it stands',
+                'Baselines on the same text, after reading the same training text. Compressors go on learning while they read.',
                 svg(plot_standing({d['run']: m['bits_per_character']}, d['baselines']), 'Bits per character of model and baselines')),
-        section('Where the bits go', 'Loss by kind of character, by how much past a token has' + (', and by who speaks.' if speakers else '.'),
+        section('Where the bits go',
+                'Loss by kind of character, by how much past a token has' + (', and by who speaks.' if speakers else '.'),
                 _bars(d['by_class']), svg(plot_position(d['by_position']), 'Loss by position'), *speakers),
-        section('Can it be trusted?', f'What the model is sure of should come true as often. Expected calibration error: {m["ece"]:.1%}.',
+        section('Can it be trusted?',
+                f'What the model is sure of should come true as often. Expected calibration error: {m["ece"]:.1%}.',
                 svg(plot_calibration(d['calibration']), 'Reliability'),
                 table([[int(k), v] for k, v in d['by_stride'].items()], ['stride, tokens', 'nats per token'])),
-        section('What it writes', f'Seeds 0 to {len(told["texts"]) - 1} at temperature {told["temperature"]:g}; its words are counted beside those of as much real text.',
+        section('What it writes',
+                f'Seeds 0 to {len(told["texts"]) - 1} at temperature {told["temperature"]:g}; its words are counted beside those of as much real text.',
                 _counted_table(told['counted']) + sample('its longest copy, from ' + copy['document'], copy['text']),
                 *(sample(f'seed {i}', told['prompt'] + t) for i, t in enumerate(told['texts']))),
         note=f'± is half a 95% interval from a bootstrap over {len(d["blocks"]["nats"])} blocks of text: how far other text of this kind would move it. '

@@ -7,7 +7,6 @@ __all__ = ['speakers', 'Author', 'author', 'turn_text', 'tidy', 'Chat', 'convers
 
 # %% ../../nbs/lab/51_chat.ipynb #76ad9719
 import copy
-import re
 import sys
 from collections import Counter
 from dataclasses import dataclass
@@ -20,6 +19,7 @@ from fastai.learner import Learner
 from fastcore.basics import patch
 
 from ..config import ChatGoTError, SampleSettings, nearest
+from ..evaluate.metrics import SPEAKER
 from ..model.gpt import GPT
 from ..model.sampling import sample_settings, stream
 from ..text.corpus import Corpus
@@ -27,8 +27,6 @@ from ..text.tokenizer import Tokenizer
 from ..train.run import Run
 
 # %% ../../nbs/lab/51_chat.ipynb #154810ba
-_SPEAKER = re.compile(r'\n\n([^\W\d_a-z][^:\n]{,39}):\n(?=\S)')
-
 def speakers(
     corpus: Corpus | Iterable[str],  # a text, or its pieces in order
 ) -> Counter:  # name -> number of turns
@@ -36,7 +34,7 @@ def speakers(
     found, before = Counter(), '\n\n'
     for piece in corpus.pieces() if isinstance(corpus, Corpus) else corpus:
         text = before + piece
-        found.update(m[1] for m in _SPEAKER.finditer(text) if m.end() >= len(before))
+        found.update(m[1] for m in SPEAKER.finditer(text) if m.end() >= len(before))
         before = text[-64:]
     return found
 

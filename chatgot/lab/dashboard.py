@@ -26,7 +26,7 @@ from fastcore.basics import patch
 from IPython import get_ipython
 from IPython.display import display
 
-from ..config import TrainSettings, to_yaml
+from ..config import TrainSettings
 from ..train.control import Tail, ask
 from ..train.learner import ProgressBar, plan_settings, plot_losses
 from ..train.optimizer import progress
@@ -187,7 +187,8 @@ def _tell_all(self: Dashboard):
         (h := History(run)).new()
         overlays.append(dict(name=run.name, rows=h.rows, looks=h.looks))
     self.told = self.history.status()
-    self.widget.send(dict(what='reset', status=self.told, checkpoints=self.history.checkpoints.steps(), overlays=overlays, **self.history.all()))
+    self.widget.send(dict(what='reset', status=self.told,
+                          checkpoints=self.history.checkpoints.steps(), overlays=overlays, **self.history.all()))
 
 # %% ../../nbs/lab/50_dashboard.ipynb #92765d9f
 @patch
@@ -278,7 +279,8 @@ class Live:
         except BaseException as e: self.error = e
         self.dashboard.finish(f'{type(self.error).__name__}: {self.error}' if self.error else '')
 
-    def __repr__(self): return f'{self.run.folder}, training in the background' if self.thread.is_alive() else _headline(self.run, self.run.metrics)
+    def __repr__(self):
+        return f'{self.run.folder}, training in the background' if self.thread.is_alive() else _headline(self.run, self.run.metrics)
 
     def __await__(self): return self._end().__await__()
 
@@ -296,7 +298,8 @@ class Live:
 # %% ../../nbs/lab/50_dashboard.ipynb #e5924138
 class Fallback(ProgressBar):
     "A progress bar that stays away while the dashboard is seen"
-    def __init__(self, dashboard: Dashboard, seconds: float = 3.): self.dashboard, self.by, self.bar = dashboard, time.monotonic() + seconds, None
+    def __init__(self, dashboard: Dashboard, seconds: float = 3.):
+        self.dashboard, self.by, self.bar = dashboard, time.monotonic() + seconds, None
 
     def started(self, learn, plan: TrainSettings, start): self.begin = lambda: super(Fallback, self).started(learn, plan, start)
 

@@ -27,7 +27,7 @@ from fastcore.basics import patch
 from IPython.display import display
 
 from ..config import ChatGoTError, SampleSettings
-from .chat import Author, Chat, author
+from .chat import Chat, author
 from ..model.sampling import Piece, sample_settings, stream
 from ..text.tokenizer import Tokenizer
 from ..train.run import Run
@@ -284,7 +284,8 @@ class ChatBox(LiveWidget):
         bubbles = ''.join(_bubble(n, t, n == self.chat.me) for n, t in self.chat.turns)
         return f'<div style="display:flex;flex-direction:column;gap:8px;max-width:44em">{bubbles}</div>'
 
-    def __repr__(self): return f"Chat with {self.chat.as_} of '{self.chat.author.name}', a widget for JupyterLab; anywhere: .say('Who is there?')"
+    def __repr__(self):
+        return f"Chat with {self.chat.as_} of '{self.chat.author.name}', a widget for JupyterLab; anywhere: .say('Who is there?')"
     def __str__(self): return str(self.chat) or repr(self)
 
 # %% ../../nbs/lab/52_playground.ipynb #ab6261cf
@@ -296,7 +297,8 @@ def _bubble(name: str, text: str, mine: bool) -> str:
 
 @patch
 def _tell(self: ChatBox, turns: list[tuple[str, str]], busy: bool = False):
-    self.send({'do': 'turns', 'turns': [[n, t, n == self.chat.me] for n, t in turns], 'busy': busy, 'as_': self.chat.as_, 'me': self.chat.me})
+    self.send({'do': 'turns', 'turns': [[n, t, n == self.chat.me] for n, t in turns],
+               'busy': busy, 'as_': self.chat.as_, 'me': self.chat.me})
 
 @patch
 def _hello(self: ChatBox, _: dict): self._tell(self.chat.turns, self.busy)

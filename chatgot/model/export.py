@@ -11,15 +11,14 @@ import json
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import numpy as np
 import torch
 from torch import Tensor, nn
 
 from ..config import ChatGoTError, nearest, write_atomic
-from .gpt import GPT, KVCache, Where
-from .weights import save_weights, to_hf
-from ..text.subwords import BPETokenizer, byte_chars, to_hf_tokenizer
-from ..text.tokenizer import ByteTokenizer, CharTokenizer, Tokenizer, utf8
+from .gpt import GPT, Where
+from .weights import to_hf
+from ..text.subwords import BPETokenizer, to_hf_tokenizer
+from ..text.tokenizer import ByteTokenizer, Tokenizer, utf8
 
 if TYPE_CHECKING: import gguf
 

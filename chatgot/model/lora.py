@@ -46,7 +46,8 @@ def add_lora(
     if rank < 1: raise ChatGoTError(f'train.lora_rank={rank} must be at least 1.')
     model.requires_grad_(False)
     for parent, name in _matrices(model):
-        if isinstance(getattr(parent, name), LoRA): raise ChatGoTError('The model has LoRA already: merge it first with merge_lora.')
+        if isinstance(getattr(parent, name), LoRA):
+            raise ChatGoTError('The model has LoRA already: merge it first with merge_lora.')
         setattr(parent, name, LoRA(getattr(parent, name), rank))
     return model
 

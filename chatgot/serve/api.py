@@ -6,7 +6,7 @@
 __all__ = ['WRONG', 'EVENT', 'EVENTS', 'PAGE_RULES', 'Metrics', 'Server', 'whole', 'failure', 'Stream', 'respond', 'Swap',
            'Health', 'make_app', 'serve']
 
-# %% ../../nbs/serve/64_api.ipynb #457e9f0b
+# %% ../../nbs/serve/64_api.ipynb #6956574d
 import asyncio
 import json
 import logging
@@ -33,11 +33,11 @@ from ..config import ChatGoTError, ServeSettings, nearest
 from .engine import QueueFull
 from .protocol import (Answer, Asked, Body, ChatAnswer, ChatCompletion, ChatRequest, Completion, CompletionRequest,
                                     ErrorBody, Model, Models, error_body, jobs_for, prompts, request_settings, scene)
-from .safety import Door, Guard, Refused, access_log, check_address
+from .safety import OPEN, Door, Guard, Punctual, Refused, access_log, check_address
 from .served import Served, arriving, finished, listen
 from ..train.run import Run
 
-# %% ../../nbs/serve/64_api.ipynb #1dd83cd6
+# %% ../../nbs/serve/64_api.ipynb #6fae99df
 class Metrics:
     "What a server tells about itself"
     def __init__(self, served: dict[str, Served]):
@@ -64,13 +64,14 @@ class Metrics:
             return metric
         yield family(CounterMetricFamily, 'chatgot_tokens', 'tokens written', lambda s: s.counts['tokens'])
         yield family(CounterMetricFamily, 'chatgot_prompt_tokens', 'tokens of prompts', lambda s: s.counts['prompt_tokens'])
-        yield family(CounterMetricFamily, 'chatgot_reused_tokens', 'tokens of prompts that needed no reading', lambda s: s.counts['reused_tokens'])
+        yield family(CounterMetricFamily, 'chatgot_reused_tokens', 'tokens of prompts that needed no reading',
+                     lambda s: s.counts['reused_tokens'])
         yield family(GaugeMetricFamily, 'chatgot_slots', 'texts that can be written at once', lambda s: s.engine.slots.n)
         yield family(GaugeMetricFamily, 'chatgot_slots_busy', 'texts that are being written', lambda s: len(s.engine.active))
         yield family(GaugeMetricFamily, 'chatgot_queue', 'texts that wait', lambda s: len(s.engine.waiting))
         yield family(GaugeMetricFamily, 'chatgot_step', 'checkpoint that is served', lambda s: s.step)
 
-# %% ../../nbs/serve/64_api.ipynb #0f1ff57c
+# %% ../../nbs/serve/64_api.ipynb #ffa3d5d5
 class Server:
     "The runs that are served, and what all requests share"
     def __init__(self, runs: list[Run], s: ServeSettings):
@@ -93,7 +94,7 @@ class Server:
         "Finish what was begun"
         for s in self.served.values(): s.close()
 
-# %% ../../nbs/serve/64_api.ipynb #043cbf61
+# %% ../../nbs/serve/64_api.ipynb #aa5d12d7
 @patch
 def prepare(self: Server, asked: Asked, note: dict) -> tuple[Served, Answer]:
     "The jobs of a request, in the answer they will fill"
@@ -126,7 +127,7 @@ def noted(self: Server, answer: Answer, note: dict, begun: float):
     if first: note['first'] = round(min(first) - begun, 4)
     if self.s.log_prompts: note['texts'] = [j.text for j in answer.jobs]
 
-# %% ../../nbs/serve/64_api.ipynb #10105416
+# %% ../../nbs/serve/64_api.ipynb #dff86326
 async def _hung_up(request: Request):
     while (await request.receive())['type'] != 'http.disconnect': pass
 
@@ -145,7 +146,7 @@ async def whole(server: Server, served: Served, answer: Answer, request: Request
         engine.cancel(*answer.jobs)
         server.noted(answer, request.state.note, begun)
 
-# %% ../../nbs/serve/64_api.ipynb #cee61814
+# %% ../../nbs/serve/64_api.ipynb #970f9cef
 def failure(e: Exception, s: ServeSettings) -> Refused:
     "What a client hears of an error that came while its text was being written"
     if isinstance(e, asyncio.TimeoutError): return Refused(504, f'It took longer than {s.timeout:.0f} s.', code='timeout')
@@ -176,7 +177,7 @@ class Stream(StreamingResponse):
             self.engine.cancel(*self.answer.jobs)
             self.server.noted(self.answer, self.note, self.begun)
 
-# %% ../../nbs/serve/64_api.ipynb #4cf87700
+# %% ../../nbs/serve/64_api.ipynb #53db1f86
 async def respond(server: Server, asked: Asked, request: Request) -> Response:
     "Answer a request for texts"
     try:
@@ -187,7 +188,7 @@ async def respond(server: Server, asked: Asked, request: Request) -> Response:
     except (ChatGoTError, Refused): raise
     except Exception as e: raise failure(e, server.s) from None
 
-# %% ../../nbs/serve/64_api.ipynb #03f4895a
+# %% ../../nbs/serve/64_api.ipynb #2ffb1e63
 async def _refused(request: Request, e: HTTPException) -> Response:
     return JSONResponse(getattr(e, 'body', None) or error_body(e.status_code, str(e.detail)), e.status_code, headers=e.headers)
 
@@ -200,13 +201,15 @@ def _complaint(e: RequestValidationError | ValidationError) -> dict:
     where = '.'.join(str(p) for p in err['loc'] if p != 'body')
     return error_body(400, f'{where or "body"}: {err["msg"]}', where or None, err['type'])
 
-async def _broken(request: Request, e: Exception) -> Response: return JSONResponse(error_body(500, 'The server failed. Its log says why.'), 500)
+async def _broken(request: Request, e: Exception) -> Response:
+    return JSONResponse(error_body(500, 'The server failed. Its log says why.'), 500)
 
 def _errors(app: FastAPI):
-    for kind, handler in ((HTTPException, _refused), (ChatGoTError, _wrong), (RequestValidationError, _invalid), (Exception, _broken)):
+    for kind, handler in ((HTTPException, _refused), (ChatGoTError, _wrong),
+                          (RequestValidationError, _invalid), (Exception, _broken)):
         app.add_exception_handler(kind, handler)
 
-# %% ../../nbs/serve/64_api.ipynb #93ce08dc
+# %% ../../nbs/serve/64_api.ipynb #9b99343e
 WRONG = {'4XX': {'model': ErrorBody, 'description': 'The request is wrong, refused or too much'},
          '5XX': {'model': ErrorBody, 'description': 'The server failed'}}
 EVENT = {'type': 'object', 'properties': {'data': {'type': 'string'}}, 'required': ['data']}
@@ -247,14 +250,15 @@ def _openai_routes(app: FastAPI, server: Server):
         return _model(server.find(model))
 
     @app.post('/v1/models/{model}/checkpoint', responses=WRONG)
-    def swap(model: str, to: Swap) -> Model:
+    def swap(model: str, to: Swap, request: Request) -> Model:
         "Write with another checkpoint from now on; no request is dropped"
+        server.door.check_admin(request.state.note['caller'])
         served = server.find(model)
         served.swap(to.checkpoint)
         return _model(served)
 
-# %% ../../nbs/serve/64_api.ipynb #bdf370a4
-PAGE_RULES = "default-src 'none'; script-src 'unsafe-inline'; style-src 'unsafe-inline'; connect-src 'self'"
+# %% ../../nbs/serve/64_api.ipynb #73e1fae7
+PAGE_RULES = "default-src 'none'; script-src 'unsafe-inline'; style-src 'unsafe-inline'; connect-src 'self'; img-src data:"
 
 def _other_routes(app: FastAPI, server: Server):
     @app.get('/health/live')
@@ -265,7 +269,8 @@ def _other_routes(app: FastAPI, server: Server):
     @app.get('/health/ready', responses=WRONG)
     async def ready() -> Health:
         "Whether texts can be written"
-        if not all(s.engine.thread.is_alive() for s in server.served.values()): raise Refused(503, 'An engine has ended.', code='not_ready')
+        if not all(s.engine.thread.is_alive() for s in server.served.values()):
+            raise Refused(503, 'An engine has ended.', code='not_ready')
         return Health(status='ok')
 
     @app.get('/metrics', response_class=Response, responses={200: {'content': {'text/plain': {'schema': {'type': 'string'}}}}})
@@ -276,9 +281,10 @@ def _other_routes(app: FastAPI, server: Server):
     @app.get('/', response_class=HTMLResponse)
     async def page() -> Response:
         "A page to type in"
-        return HTMLResponse((files('chatgot.serve')/'page.html').read_text(encoding='utf-8'), headers={'content-security-policy': PAGE_RULES})
+        return HTMLResponse((files('chatgot.serve')/'page.html').read_text(encoding='utf-8'),
+                            headers={'content-security-policy': PAGE_RULES})
 
-# %% ../../nbs/serve/64_api.ipynb #6b685475
+# %% ../../nbs/serve/64_api.ipynb #6a4d6d07
 def make_app(
     runs: list[Run],  # each under its name
     s: ServeSettings,
@@ -305,13 +311,14 @@ def make_app(
 def _describe(app: FastAPI, server: Server):
     "Put the names of the models, and the key, into the description"
     d = app.openapi()
-    for name in ('CompletionRequest', 'ChatRequest'): d['components']['schemas'][name]['properties']['model']['enum'] = list(server.served)
+    for name in ('CompletionRequest', 'ChatRequest'):
+        d['components']['schemas'][name]['properties']['model']['enum'] = list(server.served)
     if not server.door.keys: return
     d['components']['securitySchemes'] = {'key': {'type': 'http', 'scheme': 'bearer'}}
     for path, item in d['paths'].items():
-        if path.startswith('/v1'): item.update({k: v | {'security': [{'key': []}]} for k, v in item.items()})
+        if path not in OPEN: item.update({k: v | {'security': [{'key': []}]} for k, v in item.items()})
 
-# %% ../../nbs/serve/64_api.ipynb #df8e4e50
+# %% ../../nbs/serve/64_api.ipynb #04ab4a64
 def _socket_route(app: FastAPI, server: Server):
     @app.websocket('/v1/stream')
     async def stream(socket: WebSocket):
@@ -324,7 +331,8 @@ async def _serve_message(server: Server, socket: WebSocket, message: str):
     try:
         d = json.loads(message)
         key = d.pop('api_key', None) if isinstance(d, dict) else None
-        server.door.enter(f'Bearer {key}' if key else socket.headers.get('authorization', ''), socket.client.host if socket.client else '')
+        server.door.enter(f'Bearer {key}' if key else socket.headers.get('authorization', ''),
+                          socket.client.host if socket.client else '')
         served, answer = server.prepare(CompletionRequest.model_validate(d), socket.state.note)
         await _send_chunks(server, socket, served, answer)
     except (ValidationError, RequestValidationError) as e: await socket.send_json(_complaint(e))
@@ -337,7 +345,8 @@ async def _send_chunks(server: Server, socket: WebSocket, served: Served, answer
     engine = served.submit(*answer.jobs)
     async def write():
         try:
-            async for i, pieces in arriving(answer.jobs, changed, server.s.timeout): await socket.send_json(answer.chunk(i, pieces))
+            async for i, pieces in arriving(answer.jobs, changed, server.s.timeout):
+                await socket.send_json(answer.chunk(i, pieces))
         except (WebSocketDisconnect, asyncio.CancelledError): raise
         except Exception as e: raise failure(e, server.s) from None
     writing, spoken = asyncio.create_task(write()), asyncio.create_task(socket.receive_text())
@@ -351,7 +360,7 @@ async def _send_chunks(server: Server, socket: WebSocket, served: Served, answer
         engine.cancel(*answer.jobs)
         server.noted(answer, socket.state.note, begun)
 
-# %% ../../nbs/serve/64_api.ipynb #5e5e2cbc
+# %% ../../nbs/serve/64_api.ipynb #c7a3a55b
 def _bind(s: ServeSettings) -> socket.socket:
     try: return socket.create_server((s.host, s.port), family=socket.AF_INET6 if ':' in s.host else socket.AF_INET, backlog=2048)
     except OSError as e: raise ChatGoTError(
@@ -376,6 +385,6 @@ def serve(
     host, port = bound.getsockname()[:2]
     at = f'http://[{host}]:{port}' if ':' in host else f'http://{host}:{port}'
     print(f'Serving {", ".join(app.state.server.served)} at {at}', file=sys.stderr, flush=True)
-    config = uvicorn.Config(app, log_config=None, access_log=False, server_header=False, ws_max_size=s.max_bytes,
+    config = uvicorn.Config(app, http=Punctual, log_config=None, access_log=False, server_header=False, ws_max_size=s.max_bytes,
                             timeout_graceful_shutdown=round(s.timeout) + 1, timeout_keep_alive=30)
     uvicorn.Server(config).run(sockets=[bound])

@@ -71,7 +71,8 @@ class Message(BaseModel):
     model_config = ConfigDict(strict=True)
     role: str = Field(min_length=1, max_length=64, pattern=r'^[^:\n]+$')
     content: str | list[Part] | None
-    name: str | None = Field(None, min_length=1, max_length=64, pattern=r'^[^:\n]+$', description='who speaks, as it stands in the text')
+    name: str | None = Field(None, min_length=1, max_length=64, pattern=r'^[^:\n]+$',
+                             description='who speaks, as it stands in the text')
 
     @property
     def text(self) -> str: return self.content if isinstance(self.content, str) else '\n'.join(p.text for p in self.content or [])

@@ -12,7 +12,6 @@ import threading
 import time
 from collections import deque
 from functools import partial
-from itertools import islice
 from pathlib import Path
 from typing import Callable, Iterable, Iterator, NamedTuple
 

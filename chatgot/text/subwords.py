@@ -145,7 +145,8 @@ def load(cls: BPETokenizer,
         if file.exists(): return cls(hf.Tokenizer.from_file(str(file)))
         tok = _byte_level(hf.models.BPE.from_file(str(path/'vocab.json'), str(path/'merges.txt')))
     except ChatGoTError: raise
-    except Exception as e: raise ChatGoTError(f"Can't read a tokenizer from {source}: {str(e).splitlines()[0]}") from None  # its own errors have no class
+    except Exception as e:
+        raise ChatGoTError(f"Can't read a tokenizer from {source}: {str(e).splitlines()[0]}") from None  # its own errors have no class
     tok.add_special_tokens([t for t in END_OF_TEXT if tok.token_to_id(t) is not None])
     return cls(tok)
 

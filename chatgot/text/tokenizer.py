@@ -115,7 +115,8 @@ def known_ids(
     "The ids as an array; an error if one is not below `vocab_size`"
     ids = np.frombuffer(ids, np.uint8) if isinstance(ids, bytes) else np.asarray(ids)
     if not ids.size: return np.empty(0, np.uint16)
-    if ids.dtype.kind not in 'iu': raise ChatGoTError(f'Ids must be whole numbers from 0 to {vocab_size - 1}, not of type {ids.dtype}.')
+    if ids.dtype.kind not in 'iu':
+        raise ChatGoTError(f'Ids must be whole numbers from 0 to {vocab_size - 1}, not of type {ids.dtype}.')
     if ids.min() < 0 or ids.max() >= vocab_size:
         raise ChatGoTError(f'Ids must be whole numbers from 0 to {vocab_size - 1}; '
                            f'these reach from {ids.min()} to {ids.max()}.')

@@ -159,7 +159,7 @@ def load_checkpoint(
 ):
     "Put a learner into the state that a checkpoint holds"
     verify(path)
-    model = load_weights(Path(path)/'model.safetensors')
+    model = load_weights(Path(path)/'model.safetensors', verified=True)
     if replace(model.cfg, dropout=learn.model.cfg.dropout) != learn.model.cfg:
         raise ChatGoTError(f'The checkpoint {path} holds a model of another shape:\n{model.cfg}, not {learn.model.cfg}.')
     try:

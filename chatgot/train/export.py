@@ -67,7 +67,8 @@ def model_card(
         f'# {run.name}', f'A language model of the {c.family} family, trained with ChatGoT: {shape}.',
         '## How to open it', _fenced(OPEN[to].format(prompt=s.sample.prompt), 'python'),
         '## Training data', f'- text: {source}\n- licence of the text: {licence}\n- kept for validation: {s.data.val_fraction:.0%}, {s.data.split}',
-        '## Losses', 'In nats per token, over the whole validation text.', _losses(run.metrics) if looks else 'It was never looked at.',
+        '## Losses', 'In nats per token, over the whole validation text.',
+        _losses(run.metrics) if looks else 'It was never looked at.',
         '## Samples', *[f'At step {r["step"]}, temperature {r["temperature"]}:\n\n{_fenced(r["prompt"] + r["text"])}' for r in samples],
         '## Limits', 'It knows its training text and nothing else: it makes things up, and repeats what is wrong or hurtful there.',
         '## Settings', _fenced(to_yaml(s).strip(), 'yaml')]) + '\n'
@@ -95,7 +96,8 @@ def export(
     out = Path(out)
     if to not in FORMATS: raise ChatGoTError(f"There is no format '{to}'. {nearest(to, FORMATS)}")
     if kind and to != 'gguf': raise ChatGoTError(f'Only gguf has types; {to} keeps the numbers as they are. Leave out {kind}.')
-    if out.exists() and (not out.is_dir() or any(out.iterdir())): raise ChatGoTError(f'{out} is there already. Name another folder, or delete it.')
+    if out.exists() and (not out.is_dir() or any(out.iterdir())):
+        raise ChatGoTError(f'{out} is there already. Name another folder, or delete it.')
     model, tmp = merge_lora(run.model(device='cpu')), out.with_name(f'.{out.name}.part')
     try:
         shutil.rmtree(tmp, ignore_errors=True)

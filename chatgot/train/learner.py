@@ -27,7 +27,7 @@ from torch import Tensor
 from tqdm import tqdm
 
 from ..config import (ChatGoTError, SampleSettings, Settings, TrainSettings, check, load_settings, merge, nearest,
-                            nearest_setting, pick_device, set_seed)
+                            nearest_setting, set_seed)
 from ..model.gpt import GPT, GPTConfig, peak_flops, train_flops
 from ..model.lora import add_lora
 from ..model.sampling import generate, sample_settings
@@ -334,13 +334,14 @@ def gpt_learner(
     dls: TextDataLoaders,
     settings: str | Settings = 'tiny_char',  # a preset's name, or settings
     begin: GPT | None = None,  # weights to begin from, of the shape in the settings; its context may be longer
+    model: Callable[[GPTConfig], torch.nn.Module] = GPT,  # or another network that answers to the same call
     **changes,  # model and training settings by name: n_layer=2, lr=1e-3
 ) -> Learner:  # with a GPT for the batches' tokenizer and context
     "A fastai Learner that trains a GPT by step"
     s = _settings(settings, dls, changes)
     dls.tok.encode(s.sample.prompt)
     set_seed(s.train.seed)
-    model = GPT(GPTConfig.of(s.model, dls.tok.vocab_size, dls.train.seq_len)).to(dls.device)
+    model = model(GPTConfig.of(s.model, dls.tok.vocab_size, dls.train.seq_len)).to(dls.device)
     if begin: _take_weights(model, begin)
     if s.train.lora_rank: add_lora(model, s.train.lora_rank)
     model.precision = pick_precision(dls.device, s.train.precision)

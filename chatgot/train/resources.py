@@ -17,12 +17,14 @@ class Resources:
     def __init__(self, device: torch.device):
         self.device, self.process = device, psutil.Process()
         psutil.cpu_percent()
-        self.gpu = _readable({'gpu': lambda: torch.cuda.utilization(device)/100, 'gpu_watts': lambda: torch.cuda.power_draw(device)/1e3}
+        self.gpu = _readable({'gpu': lambda: torch.cuda.utilization(device)/100,
+                              'gpu_watts': lambda: torch.cuda.power_draw(device)/1e3}
                              if device.type == 'cuda' else {})
 
     def read(self) -> dict[str, float]:  # shares from 0 to 1, MB, watts
         "The figures now; `cpu` and `gpu` are shares of all processors since the last time"
-        res = dict(memory_mb=self.process.memory_info().rss/1e6, system_mb=psutil.virtual_memory().used/1e6, cpu=psutil.cpu_percent()/100)
+        res = dict(memory_mb=self.process.memory_info().rss/1e6, system_mb=psutil.virtual_memory().used/1e6,
+                   cpu=psutil.cpu_percent()/100)
         if self.device.type == 'cuda': res['gpu_mb'] = torch.cuda.max_memory_allocated(self.device)/1e6
         return res | {k: f() for k, f in self.gpu.items()}
 

@@ -81,7 +81,8 @@ class Run:
     @contextmanager
     def writing(self) -> Iterator[None]:
         "Be the one process that writes the folder"
-        if not (lock := self._lock(1)): raise ChatGoTError(f"The run '{self.name}' is being trained by another process. Stop that one first.")
+        if not (lock := self._lock(1)):
+            raise ChatGoTError(f"The run '{self.name}' is being trained by another process. Stop that one first.")
         try: yield
         finally: lock.release()
 
@@ -107,7 +108,7 @@ class Run:
         "The model as it was at a checkpoint"
         def weights(path: Path) -> GPT:
             verify(path, 'model.safetensors')
-            return merge_lora(load_weights(path/'model.safetensors', device)).eval()
+            return merge_lora(load_weights(path/'model.safetensors', device, verified=True)).eval()
         return self.checkpoints.load(weights, which)[1]
 
 def _carried_out(step: int, seconds: float, history: list[dict], plan: TrainSettings) -> bool:
@@ -128,7 +129,8 @@ class RunWriter(Tracker):
     def __init__(self, run: Run): self.run, self.ckpts, self.waiting = run, run.checkpoints, {}
 
     def started(self, learn: Learner, plan: TrainSettings, start: tuple[int, float]):
-        self._log(f'training on {learn.dls.device}, {n_params(learn.model):,} parameters, {learn.dls}', event='started', step=learn.step)
+        self._log(f'training on {learn.dls.device}, {n_params(learn.model):,} parameters, {learn.dls}',
+                  event='started', step=learn.step)
 
     def metrics(self, record: dict): self._append('metrics.jsonl', record)
     def sample(self, record: dict): self._append('samples.jsonl', record)
@@ -189,8 +191,10 @@ def _first_weights(s: Settings) -> tuple[Settings, Tokenizer | None, GPT | None]
 
 def _new_folder(out: str | Path, name: str | None, corpus: str) -> Path:
     folder = Path(out)/(name or f'{Path(corpus).stem}-{time.strftime("%Y%m%d-%H%M%S")}')
-    if name and Path(name).name != name: raise ChatGoTError(f"'{name}' can't be a run's name: it must be a plain folder name. Use --out for the place.")
-    if folder.exists(): raise ChatGoTError(f'The run folder {folder} exists already. Choose another name, go on with it (chatgot resume {folder}) or delete it.')
+    if name and Path(name).name != name:
+        raise ChatGoTError(f"'{name}' can't be a run's name: it must be a plain folder name. Use --out for the place.")
+    if folder.exists():
+        raise ChatGoTError(f'The run folder {folder} exists already. Choose another name, go on with it (chatgot resume {folder}) or delete it.')
     return folder
 
 # %% ../../nbs/train/36_run.ipynb #fc4c2ef9
@@ -262,7 +266,8 @@ def _carry_out(learn: Learner, run: Run, trackers: list[Tracker]):
 
 def _go_back(learn: Learner, run: Run, trackers: list[Tracker]) -> int:
     "Put learner and folder into the state of the newest checkpoint that is whole; its step"
-    step, _ = run.checkpoints.load(lambda path: load_checkpoint(learn, path), report=lambda text: tell(trackers, 'noted', text, 'WARNING'))
+    step, _ = run.checkpoints.load(lambda path: load_checkpoint(learn, path),
+                                   report=lambda text: tell(trackers, 'noted', text, 'WARNING'))
     for name in ('metrics.jsonl', 'samples.jsonl'): write_atomic(run.folder/name, _until(run.folder/name, step))
     run.checkpoints.drop_after(step)
     learn.history = run.metrics
@@ -325,7 +330,8 @@ def branch(
     "A new run that begins as a copy of another one, up to a checkpoint"
     ckpts = run.checkpoints
     step = ckpts.named('latest') if step is None else step
-    if step not in ckpts.steps(): raise ChatGoTError(f"The run '{run.name}' has no checkpoint at step {step}. It has: {', '.join(map(str, ckpts.steps())) or 'none'}.")
+    if step not in ckpts.steps():
+        raise ChatGoTError(f"The run '{run.name}' has no checkpoint at step {step}. It has: {', '.join(map(str, ckpts.steps())) or 'none'}.")
     s = check(merge(run.settings.model_dump(), from_args(settings)))
     verify(ckpts.path(step))
     state = json.loads((ckpts.path(step)/'state.json').read_text())

@@ -98,7 +98,8 @@ class WandB:
     def __init__(self, folder: Path, settings: Settings, step: int):
         import wandb
         self.html, quiet = wandb.Html, wandb.Settings(console='off', silent=True)
-        self.run = wandb.init(project='chatgot', name=folder.name, id=_identity(folder), resume='allow', dir=str(folder), mode=settings.track.wandb,
+        self.run = wandb.init(project='chatgot', name=folder.name, id=_identity(folder), resume='allow',
+                              dir=str(folder), mode=settings.track.wandb,
                               config=settings.model_dump(), settings=quiet, reinit='create_new')
         self.run.define_metric('*', step_metric='step')
 
@@ -173,7 +174,8 @@ def check_installed(
 ):
     "A `ChatGoTError` if a program is wanted that isn't there"
     for k, (name, _) in KINDS.items():
-        if getattr(track, k) and not find_spec(k): raise ChatGoTError(f"track.{k}: {name} is not installed. Get it with: pip install 'chatgot[track]'")
+        if getattr(track, k) and not find_spec(k):
+            raise ChatGoTError(f"track.{k}: {name} is not installed. Get it with: pip install 'chatgot[track]'")
 
 def outside(
     folder: Path,  # of the run
@@ -182,4 +184,5 @@ def outside(
 ) -> list[Tracker]:
     "A tracker for each program that the settings name"
     check_installed(settings.track)
-    return [Outside(name, lambda step, make=make: make(folder, settings, step), report) for k, (name, make) in KINDS.items() if getattr(settings.track, k)]
+    return [Outside(name, lambda step, make=make: make(folder, settings, step), report)
+            for k, (name, make) in KINDS.items() if getattr(settings.track, k)]

@@ -1,0 +1,35 @@
+"Processes forked from one that has read PyTorch already: dozens of them would spend most of their lives reading it"
+import multiprocessing
+import os
+import sys
+
+os.environ.setdefault('OMP_NUM_THREADS', '1')
+CONTEXT = multiprocessing.get_context('forkserver')
+CONTEXT.set_forkserver_preload(['chatgot.cli', 'chatgot.train.run', 'nbdev.test', 'pytest', 'program'])
+
+
+def fork(what, *args):
+    "Begin a function of this file in a process of its own"
+    p = CONTEXT.Process(target=what, args=args)
+    p.start()
+    return p
+
+
+def cli(cwd, args, env):
+    "`chatgot ARGS`; what it prints is added to the files `out` and `err` in its folder"
+    from chatgot.cli import main
+    os.chdir(cwd)
+    os.environ.update(env)
+    for fd, name in ((1, 'out'), (2, 'err')): os.dup2(os.open(name, os.O_CREAT | os.O_WRONLY | os.O_APPEND), fd)
+    for stream in (sys.stdout, sys.stderr): stream.reconfigure(line_buffering=True)
+    sys.argv = ['chatgot', *args]
+    main()
+
+
+def chapter(nb, out):
+    "Test a notebook as `nbdev_test` does, with all that is printed in the file `out`"
+    from nbdev.config import get_config
+    from nbdev.test import test_nb
+    for fd in (1, 2): os.dup2(os.open(out, os.O_CREAT | os.O_WRONLY | os.O_APPEND), fd)
+    cfg = get_config(path=nb.parent)
+    sys.exit(not test_nb(nb, cfg.tst_flags.split(), basepath=cfg.config_path)[0])
