@@ -5,7 +5,7 @@
 # %% auto #0
 __all__ = ['LAYOUTS', 'save_weights', 'load_weights', 'Layout', 'to_hf', 'hf_model', 'hub_folder', 'from_hf']
 
-# %% ../../nbs/model/22_weights.ipynb #17301437
+# %% ../../nbs/model/22_weights.ipynb #664efa99
 import hashlib
 import json
 from dataclasses import asdict, dataclass
@@ -20,7 +20,7 @@ from torch import Tensor
 from ..config import ChatGoTError, ModelSettings, check, pick_device, write_atomic
 from .gpt import GPT, GPTConfig
 
-# %% ../../nbs/model/22_weights.ipynb #64ac5e8b
+# %% ../../nbs/model/22_weights.ipynb #a6a0cca2
 def _digest(config: str, tensors: dict[str, Tensor]) -> str:
     "SHA-256 of the shape and of every tensor with its name and type"
     h = hashlib.sha256(config.encode())
@@ -41,7 +41,7 @@ def save_weights(
     try: write_atomic(path, data)
     except OSError as e: raise ChatGoTError(f"Can't write the weights to {path}: {e.strerror}.") from None
 
-# %% ../../nbs/model/22_weights.ipynb #3e337b78
+# %% ../../nbs/model/22_weights.ipynb #fde65869
 def _read(path: str | Path) -> tuple[dict[str, str], dict[str, Tensor]]:
     "Metadata and tensors of a safetensors file"
     try:
@@ -75,7 +75,7 @@ def load_weights(
     model.load_state_dict({'head.weight': tensors['embed.weight']} | tensors)
     return model.to(pick_device(str(device))).eval()
 
-# %% ../../nbs/model/22_weights.ipynb #84856d91
+# %% ../../nbs/model/22_weights.ipynb #52cb3d42
 @dataclass(frozen=True)
 class Layout:
     "A family in Hugging Face's words"
@@ -125,7 +125,7 @@ LAYOUTS = {
             'head': ('lm_head',)},
         transposed=False)}
 
-# %% ../../nbs/model/22_weights.ipynb #9267c781
+# %% ../../nbs/model/22_weights.ipynb #0277a1fb
 def _modules(cfg: GPTConfig) -> Iterator[tuple[str, list[str], bool]]:
     "Our module, theirs, and whether matrices are turned; layer by layer"
     lay = LAYOUTS[cfg.family]
@@ -146,7 +146,7 @@ def to_hf(
             state |= {f'{t}.{kind}': part.contiguous() for t, part in zip(theirs, parts)}
     return lay.fixed | {theirs: getattr(cfg, ours) for theirs, ours in lay.config.items()}, state
 
-# %% ../../nbs/model/22_weights.ipynb #3d1afb31
+# %% ../../nbs/model/22_weights.ipynb #54f44a7d
 def hf_model(
     model: GPT,
 ):  # -> transformers.PreTrainedModel, in `eval` mode, where the weights are
@@ -159,7 +159,7 @@ def hf_model(
     hf.load_state_dict(state | {'lm_head.weight': w.detach()})
     return hf.eval()
 
-# %% ../../nbs/model/22_weights.ipynb #3aa37584
+# %% ../../nbs/model/22_weights.ipynb #95aa3e41
 def hub_folder(
     source: str | Path,  # a folder, or owner/name on Hugging Face's hub
 ) -> Path:
@@ -190,7 +190,7 @@ def _hf_config(folder: Path) -> GPTConfig:
             f"{folder}: {k}={d[k]}, but the family '{family}' has {wanted[k]}. Such a model can't be held.")
     return cfg
 
-# %% ../../nbs/model/22_weights.ipynb #88368385
+# %% ../../nbs/model/22_weights.ipynb #8afa9951
 def _hf_tensors(folder: Path) -> dict[str, Tensor]:
     "All tensors of a folder's safetensors files"
     files = sorted(folder.glob('*.safetensors'))

@@ -5,7 +5,7 @@
 # %% auto #0
 __all__ = ['POLAR_EXPRESS', 'orthogonalize', 'Muon', 'Together', 'make_optimizer', 'set_rate', 'progress', 'lr_factor']
 
-# %% ../../nbs/train/30_optimizer.ipynb #0cfcd8bf
+# %% ../../nbs/train/30_optimizer.ipynb #66b2652d
 import math
 from collections import defaultdict
 from itertools import chain
@@ -14,7 +14,9 @@ import torch
 from fastai.optimizer import OptimWrapper
 from torch import Tensor, nn
 
-# %% ../../nbs/train/30_optimizer.ipynb #a22e8853
+from ..model.gpt import Stacked
+
+# %% ../../nbs/train/30_optimizer.ipynb #aa67ae33
 POLAR_EXPRESS = (8.0934, -23.6205, 17.4462), (3.6366, -2.7219, 0.5365), (2.6613, -1.9772, 0.4526)
 
 def orthogonalize(
@@ -30,7 +32,7 @@ def orthogonalize(
         x = torch.baddbmm(x, torch.baddbmm(gram, gram, gram, beta=b, alpha=c), x, beta=a)
     return x.mT if tall else x
 
-# %% ../../nbs/train/30_optimizer.ipynb #edc4da54
+# %% ../../nbs/train/30_optimizer.ipynb #7819ca80
 class Muon(torch.optim.Muon):
     "`torch.optim.Muon` with the matrices of one shape orthogonalised together, in a precision the device has"
     def __init__(self, params, lr: float = 1e-3, weight_decay: float = 0.1):
@@ -41,18 +43,18 @@ class Muon(torch.optim.Muon):
         for group in self.param_groups:
             same = defaultdict(list)
             for p in group['params']:
-                if p.grad is not None: same[p.shape].append(p)
-            for shape, ps in same.items(): self._update(ps, group, group['lr']*0.2*math.sqrt(max(shape)))
+                if p.grad is None: continue
+                stacks = p, p.grad, self.state[p].setdefault('momentum_buffer', torch.zeros_like(p))
+                for part in zip(*(t.split(group.get('rows') or len(t)) for t in stacks)): same[part[0].shape].append(part)
+            for shape, parts in same.items(): self._update(*zip(*parts), group, group['lr']*0.2*math.sqrt(max(shape)))
 
-    def _update(self, ps: list[Tensor], group: dict, lr: float):
-        grads = [p.grad for p in ps]
-        moms = [self.state[p].setdefault('momentum_buffer', torch.zeros_like(p)) for p in ps]
+    def _update(self, ps: tuple[Tensor, ...], grads: tuple[Tensor, ...], moms: tuple[Tensor, ...], group: dict, lr: float):
         torch._foreach_lerp_(moms, grads, 1-group['momentum'])
         nesterov = torch.stack(grads).lerp_(torch.stack(moms), group['momentum'])
         torch._foreach_mul_(ps, 1-group['lr']*group['weight_decay'])
         torch._foreach_add_(ps, list(orthogonalize(nesterov).to(ps[0].dtype)), alpha=-lr)
 
-# %% ../../nbs/train/30_optimizer.ipynb #2ef19a1a
+# %% ../../nbs/train/30_optimizer.ipynb #486ac404
 class Together:
     "Several optimizers as one"
     def __init__(self, *opts: torch.optim.Optimizer): self.opts = opts
@@ -74,7 +76,7 @@ class Together:
     def load_state_dict(self, state: dict):
         for o, s in zip(self.opts, state['opts'], strict=True): o.load_state_dict(s)
 
-# %% ../../nbs/train/30_optimizer.ipynb #b6414728
+# %% ../../nbs/train/30_optimizer.ipynb #7bfe322f
 def make_optimizer(
     model: nn.Module,  # a GPT
     kind: str = 'muon',  # muon (with AdamW for the rest) or adamw
@@ -89,13 +91,16 @@ def make_optimizer(
     groups = [{'params': ps, 'weight_decay': wd, 'scale': 3 if block else 1} for ps, wd in ((decay, weight_decay), (plain, 0.))]
     adamw = torch.optim.AdamW(groups, lr=lr, betas=(0.9, 0.95), fused=True)
     if not block: return OptimWrapper(opt=adamw)
-    return OptimWrapper(opt=Together(Muon([p for p in learned if p in block], lr, weight_decay), adamw))
+    rows, stacks = {m.weight: m.widths for m in model.modules() if isinstance(m, Stacked)}, defaultdict(list)
+    for p in learned:
+        if p in block: stacks[rows.get(p)].append(p)
+    return OptimWrapper(opt=Together(Muon([{'params': ps, 'rows': r} for r, ps in stacks.items()], lr, weight_decay), adamw))
 
 def set_rate(opt: OptimWrapper, lr: float):
     "Set the learning rate, each group's in proportion"
     opt.set_hypers(lr=[lr*g.get('scale', 1) for g in opt.opt.param_groups])
 
-# %% ../../nbs/train/30_optimizer.ipynb #200fa83a
+# %% ../../nbs/train/30_optimizer.ipynb #9655660b
 def progress(
     step: int,  # steps taken
     seconds: float,  # time spent
