@@ -187,8 +187,13 @@ def _first_weights(s: Settings) -> tuple[Settings, Tokenizer | None, GPT | None]
     shape = {k: getattr(model.cfg, k) for k in ('family', 'n_layer', 'n_head', 'n_kv_head', 'n_embd')}
     return check(merge(s.model_dump(), {'model': shape})), tok, model
 
+def _free_stamp(out: Path, stem: str) -> str:
+    "Text and time, with a number where another run began in the same second"
+    now = f'{stem}-{time.strftime("%Y%m%d-%H%M%S")}'
+    return next(n for n in (now, *(f'{now}-{i}' for i in range(2, 10**6))) if not (out/n).exists() and not (out/f'.{n}.part').exists())
+
 def _new_folder(out: str | Path, name: str | None, corpus: str) -> Path:
-    folder = Path(out)/(name or f'{Path(corpus).stem}-{time.strftime("%Y%m%d-%H%M%S")}')
+    folder = Path(out)/(name or _free_stamp(Path(out), Path(corpus).stem))
     if name and Path(name).name != name: raise ChatGoTError(f"'{name}' can't be a run's name: it must be a plain folder name. Use --out for the place.")
     if folder.exists(): raise ChatGoTError(f'The run folder {folder} exists already. Choose another name, go on with it (chatgot resume {folder}) or delete it.')
     return folder
@@ -288,9 +293,9 @@ def prepare(
 ) -> tuple[Learner, Run]:
     "All that a run needs: text, tokenizer, batches, model, and its folder"
     check_installed(settings.track)
-    folder = _new_folder(out, name, settings.data.corpus)
+    _new_folder(out, name, settings.data.corpus)  # a name that is taken is an error at once
     learn = _learner(*_first_weights(settings))
-    return learn, new_run(learn, folder.name, out)
+    return learn, new_run(learn, name, out)
 
 def check_same(
     run: Run,
