@@ -1,4 +1,6 @@
 "Each notebook under nbs/ is one test, run as `nbdev_test` does in its own process: `pytest -k corpus` picks one"
+import json
+import re
 import threading
 from concurrent.futures import Future
 from pathlib import Path
@@ -59,3 +61,17 @@ def test_notebook(nb, chapters, first):
     code, said = chapters.results[nb].result()
     if code: pytest.fail(said or f'ended with {code}', pytrace=False)
     print(said)
+
+
+TUTORIALS = sorted((CFG.nbs_path/'tutorials').glob('*.ipynb'))
+
+
+@pytest.mark.parametrize('nb', TUTORIALS, ids=lambda p: p.stem)
+def test_tutorial_leads_on(nb):
+    "Each one ends with three things to try, what explains more, and the next one; its links lead to files"
+    last = ''.join(json.loads(nb.read_text(encoding='utf-8'))['cells'][-1]['source'])
+    assert last.startswith('## To try') and len(re.findall('^- ', last, re.M)) >= 3
+    links = re.findall(r'\]\((?!\w+:)([^)#]+)\)', last)
+    assert [l for l in links if not (nb.parent/l).exists()] == [] and any(l.startswith('../') for l in links)
+    after = TUTORIALS[TUTORIALS.index(nb) + 1:][:1]
+    assert all(n.name in links for n in after)

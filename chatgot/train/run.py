@@ -6,7 +6,7 @@
 __all__ = ['Run', 'runs', 'RunWriter', 'new_run', 'carry_out', 'train', 'prepare', 'check_same', 'resume', 'branch', 'clean',
            'folder_size']
 
-# %% ../../nbs/train/36_run.ipynb #8ffa552c
+# %% ../../nbs/train/36_run.ipynb #fef05b2c
 import errno
 import json
 import shutil
@@ -34,7 +34,7 @@ from .learner import Diverged, ProgressBar, Tracker, gpt_learner, out_of_patienc
 from .optimizer import progress
 from .tracking import check_installed, outside
 
-# %% ../../nbs/train/36_run.ipynb #e8d3c76a
+# %% ../../nbs/train/36_run.ipynb #18536ea1
 @dataclass(frozen=True)
 class Run:
     "A run's folder"
@@ -123,7 +123,7 @@ def runs(
     found = [Run(f.parent) for f in Path(out).glob('*/config.yaml')]
     return sorted(found, key=lambda r: (r.folder/'config.yaml').stat().st_mtime)
 
-# %% ../../nbs/train/36_run.ipynb #d1cc73d7
+# %% ../../nbs/train/36_run.ipynb #8a31befc
 class RunWriter(Tracker):
     "Writes a run's folder as training goes"
     def __init__(self, run: Run): self.run, self.ckpts, self.waiting = run, run.checkpoints, {}
@@ -168,7 +168,7 @@ class RunWriter(Tracker):
                     raise
         except OSError: self.waiting[name] = data
 
-# %% ../../nbs/train/36_run.ipynb #80c84549
+# %% ../../nbs/train/36_run.ipynb #4a360b4c
 def _data(s: Settings) -> tuple: return s.data, s.train.batch_size, s.train.seed, s.train.device
 
 def _learner(s: Settings, tok: Tokenizer | None = None, begin: GPT | None = None, like: Learner | None = None) -> Learner:
@@ -189,15 +189,20 @@ def _first_weights(s: Settings) -> tuple[Settings, Tokenizer | None, GPT | None]
     shape = {k: getattr(model.cfg, k) for k in ('family', 'n_layer', 'n_head', 'n_kv_head', 'n_embd')}
     return check(merge(s.model_dump(), {'model': shape})), tok, model
 
+def _free_stamp(out: Path, stem: str) -> str:
+    "Text and time, with a number where another run began in the same second"
+    now = f'{stem}-{time.strftime("%Y%m%d-%H%M%S")}'
+    return next(n for n in (now, *(f'{now}-{i}' for i in range(2, 10**6))) if not (out/n).exists() and not (out/f'.{n}.part').exists())
+
 def _new_folder(out: str | Path, name: str | None, corpus: str) -> Path:
-    folder = Path(out)/(name or f'{Path(corpus).stem}-{time.strftime("%Y%m%d-%H%M%S")}')
+    folder = Path(out)/(name or _free_stamp(Path(out), Path(corpus).stem))
     if name and Path(name).name != name:
         raise ChatGoTError(f"'{name}' can't be a run's name: it must be a plain folder name. Use --out for the place.")
     if folder.exists():
         raise ChatGoTError(f'The run folder {folder} exists already. Choose another name, go on with it (chatgot resume {folder}) or delete it.')
     return folder
 
-# %% ../../nbs/train/36_run.ipynb #fc4c2ef9
+# %% ../../nbs/train/36_run.ipynb #bf9a1e7c
 def new_run(
     learn: Learner,  # its counters start from zero; its weights stay as they are
     name: str | None = None,  # of the run; None: corpus and time
@@ -233,7 +238,7 @@ def _check_room(need: int, where: Path):
         f'There is no room for the run: its checkpoints need about {need/1e6:.0f} MB and {where} has {free/1e6:.0f} MB left.\n'
         'Make room, choose another --out, or set train.keep_last=1.')
 
-# %% ../../nbs/train/36_run.ipynb #485513b5
+# %% ../../nbs/train/36_run.ipynb #e6aa13b3
 def carry_out(
     learn: Learner,
     run: Run,
@@ -293,9 +298,9 @@ def prepare(
 ) -> tuple[Learner, Run]:
     "All that a run needs: text, tokenizer, batches, model, and its folder"
     check_installed(settings.track)
-    folder = _new_folder(out, name, settings.data.corpus)
+    _new_folder(out, name, settings.data.corpus)  # a name that is taken is an error at once
     learn = _learner(*_first_weights(settings))
-    return learn, new_run(learn, folder.name, out)
+    return learn, new_run(learn, name, out)
 
 def check_same(
     run: Run,
@@ -305,7 +310,7 @@ def check_same(
     if changed := differences(run.settings, settings): raise ChatGoTError(
         f"The run '{run.name}' has other settings: {', '.join(f'{k}={a!r}, not {b!r}' for k, (a, b) in changed.items())}. Choose another name.")
 
-# %% ../../nbs/train/36_run.ipynb #4be7bd06
+# %% ../../nbs/train/36_run.ipynb #cbc07705
 def resume(
     run: Run,  # one that was stopped, or killed
     trackers: Iterable[Tracker] | None = None,  # told what happens, besides the run folder; None: a progress bar
@@ -320,7 +325,7 @@ def _until(path: Path, step: int) -> str:
     "The lines of a file up to a step"
     return ''.join(_line(r) for r in Tail(path).new() if r['step'] <= step)
 
-# %% ../../nbs/train/36_run.ipynb #85edb6b5
+# %% ../../nbs/train/36_run.ipynb #66b8f9dd
 def branch(
     run: Run,
     step: int | None = None,  # of a checkpoint; None: the latest
@@ -356,7 +361,7 @@ def _copy(run: Run, step: int, folder: Path, s: Settings) -> Run:
         (tmp/'config.yaml').write_text(to_yaml(s), encoding='utf-8')
         shutil.copyfile(run.folder/'tokenizer.json', tmp/'tokenizer.json')
 
-# %% ../../nbs/train/36_run.ipynb #2d8144ce
+# %% ../../nbs/train/36_run.ipynb #92435202
 def clean(
     run: Run,  # not one that is running
 ) -> int:  # bytes that were freed
