@@ -6,7 +6,7 @@
 __all__ = ['GPTConfig', 'rope_table', 'rotate', 'KVCache', 'RMSNorm', 'Where', 'Attention', 'MLP', 'norm', 'Block', 'GPT',
            'n_params', 'train_flops', 'peak_flops']
 
-# %% ../../nbs/model/20_gpt.ipynb #3b55ff88
+# %% ../../nbs/model/20_gpt.ipynb #92e49981
 import math
 import time
 from dataclasses import dataclass
@@ -18,7 +18,7 @@ from torch import Tensor, nn
 
 from ..config import ChatGoTError, ModelSettings
 
-# %% ../../nbs/model/20_gpt.ipynb #ef4f98ce
+# %% ../../nbs/model/20_gpt.ipynb #a0d16cd1
 @dataclass(frozen=True)
 class GPTConfig:
     "The shape of a GPT"
@@ -47,7 +47,7 @@ class GPTConfig:
         "F: GPT-2 has 4 D; SwiGLU has three matrices, so 8/3 D (in steps of 32) costs the same (Shazeer 2020)"
         return 4*self.n_embd if self.family == 'gpt2' else 32*math.ceil(self.n_embd*8/3/32)
 
-# %% ../../nbs/model/20_gpt.ipynb #0f8da73b
+# %% ../../nbs/model/20_gpt.ipynb #57b931aa
 def rope_table(
     n_pos: int,  # positions
     head_dim: int,  # E
@@ -66,11 +66,11 @@ def rotate(
     a, b = x_BHTE.chunk(2, -1)
     return x_BHTE*rope[0] + torch.cat((-b, a), -1)*rope[1]
 
-# %% ../../nbs/model/20_gpt.ipynb #996c918d
+# %% ../../nbs/model/20_gpt.ipynb #2057f297
 class KVCache:
     "Keys and values of the tokens so far, for each layer: two tensors of L B K T E"
-    def __init__(self, cfg: GPTConfig, batch: int, device=None, dtype=None):
-        shape = cfg.n_layer, batch, cfg.kv_heads, cfg.seq_len, cfg.head_dim
+    def __init__(self, cfg: GPTConfig, batch: int, columns: int, device=None, dtype=None):
+        shape = cfg.n_layer, batch, cfg.kv_heads, columns, cfg.head_dim
         self.k, self.v = (torch.zeros(shape, device=device, dtype=dtype) for _ in range(2))
 
     def put(self, layer: int, pos: int | Tensor, k_BKTE: Tensor, v_BKTE: Tensor, width: int) -> tuple[Tensor, Tensor]:
@@ -80,13 +80,13 @@ class KVCache:
             else: mine.scatter_(2, pos[:, None, :, None].expand_as(new), new.to(mine.dtype))
         return self.k[layer].narrow(2, 0, width), self.v[layer].narrow(2, 0, width)
 
-# %% ../../nbs/model/20_gpt.ipynb #57412cb7
+# %% ../../nbs/model/20_gpt.ipynb #cbe06cbd
 class RMSNorm(nn.RMSNorm):
     "Divide by the root mean square, then scale (Zhang & Sennrich 2019); in x's own precision, also under autocast"
     def __init__(self, width: int): super().__init__(width, eps=1e-6)
     def forward(self, x): return F.rms_norm(x, self.normalized_shape, self.weight.to(x.dtype), self.eps)
 
-# %% ../../nbs/model/20_gpt.ipynb #ef7f3dd0
+# %% ../../nbs/model/20_gpt.ipynb #05dcb43e
 @dataclass
 class Where:
     "Which positions a forward pass is about"
@@ -117,7 +117,7 @@ class Attention(nn.Module):
             dropout_p=self.cfg.dropout if self.training else 0., enable_gqa=self.cfg.kv_heads != self.cfg.n_head)
         return self.out(y_BHTE.transpose(1, 2).reshape(B, T, -1))
 
-# %% ../../nbs/model/20_gpt.ipynb #82b4d173
+# %% ../../nbs/model/20_gpt.ipynb #6104776b
 class MLP(nn.Module):
     "The feed-forward part of a block"
     def __init__(self, cfg: GPTConfig):
@@ -132,7 +132,7 @@ class MLP(nn.Module):
         gate_BTF, up_BTF = h_BTF.chunk(2, -1)
         return self.out(F.silu(gate_BTF)*up_BTF)
 
-# %% ../../nbs/model/20_gpt.ipynb #e5241f71
+# %% ../../nbs/model/20_gpt.ipynb #7ae83430
 def norm(cfg: GPTConfig) -> nn.Module:
     "The family's normalisation over D"
     return nn.LayerNorm(cfg.n_embd, eps=1e-5) if cfg.family == 'gpt2' else RMSNorm(cfg.n_embd)
@@ -149,7 +149,7 @@ class Block(nn.Module):
         x_BTD = x_BTD + drop(self.attn(self.norm1(x_BTD), at))
         return x_BTD + drop(self.mlp(self.norm2(x_BTD)))
 
-# %% ../../nbs/model/20_gpt.ipynb #81e6fa87
+# %% ../../nbs/model/20_gpt.ipynb #c39118dd
 class GPT(nn.Module):
     "A decoder-only transformer: tokens in, logits of the next token out"
     def __init__(self, cfg: GPTConfig):
@@ -197,12 +197,16 @@ class GPT(nn.Module):
             for block in self.blocks: x_BTD = block(x_BTD, at)
             return self.head(self.norm(x_BTD))
 
-    def new_cache(self, batch: int) -> KVCache:
-        "An empty cache for `batch` rows, where the weights are"
+    def new_cache(
+        self,
+        batch: int,  # rows
+        columns: int | None = None,  # tokens of a row; None: a whole context
+    ) -> KVCache:
+        "An empty cache, where the weights are"
         w = self.head.weight
-        return KVCache(self.cfg, batch, w.device, w.dtype)
+        return KVCache(self.cfg, batch, columns or self.cfg.seq_len, w.device, w.dtype)
 
-# %% ../../nbs/model/20_gpt.ipynb #3ad66978
+# %% ../../nbs/model/20_gpt.ipynb #836f97bd
 def n_params(
     model: GPT,
 ) -> int:  # tied weights counted once
@@ -217,7 +221,7 @@ def train_flops(
     matrices = sum(m.weight.numel() for m in model.modules() if isinstance(m, nn.Linear))
     return 6*matrices + 12*c.n_layer*c.seq_len*c.n_embd
 
-# %% ../../nbs/model/20_gpt.ipynb #2d41ed1e
+# %% ../../nbs/model/20_gpt.ipynb #6c020dc5
 @lru_cache
 def peak_flops(
     device: torch.device,
