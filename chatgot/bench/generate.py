@@ -6,7 +6,7 @@
 __all__ = ['SHAPES', 'Writer', 'TOKENS', 'random_model', 'ours', 'by_transformers', 'by_llama_cpp', 'by_nanogpt', 'weights',
            'reading', 'timed', 'timed_in_quarters', 'race', 'contestants', 'main']
 
-# %% ../../nbs/bench/83_generate.ipynb #b2260a68
+# %% ../../nbs/bench/83_generate.ipynb #21411edf
 import math
 import sys
 import tempfile
@@ -27,7 +27,7 @@ from ..model.sampling import generate
 from ..model.weights import hf_model, to_hf
 from ..text.tokenizer import CharTokenizer
 
-# %% ../../nbs/bench/83_generate.ipynb #08bd4ee5
+# %% ../../nbs/bench/83_generate.ipynb #f75f7935
 SHAPES = {'nanogpt_char': GPTConfig(65, 256, 'gpt2', 6, 6, None, 384), 'gpt2_small': GPTConfig(50257, 1024, 'gpt2', 12, 12, None, 768)}
 
 def random_model(cfg: GPTConfig) -> tuple[GPT, CharTokenizer]:
@@ -35,7 +35,7 @@ def random_model(cfg: GPTConfig) -> tuple[GPT, CharTokenizer]:
     torch.manual_seed(0)
     return GPT(cfg).eval(), CharTokenizer([chr(256 + i) for i in range(cfg.vocab_size)])
 
-# %% ../../nbs/bench/83_generate.ipynb #93c911c6
+# %% ../../nbs/bench/83_generate.ipynb #39673295
 Writer = Callable[[int, int, float], list[list[int]]]  # texts, tokens of each, temperature -> new tokens
 
 def ours(model: GPT, tok: CharTokenizer) -> Writer:
@@ -53,7 +53,7 @@ def by_transformers(model: GPT) -> Writer:
         return hf.generate(prompt_B1, attention_mask=torch.ones_like(prompt_B1), max_new_tokens=n, min_new_tokens=n, pad_token_id=0, **how)[:, 1:].tolist()
     return write
 
-# %% ../../nbs/bench/83_generate.ipynb #78478591
+# %% ../../nbs/bench/83_generate.ipynb #e341ec15
 def by_llama_cpp(model: GPT, tok: CharTokenizer, kind: str = 'f32') -> Writer:
     "llama.cpp, on as many threads as torch has"
     from llama_cpp import Llama
@@ -65,7 +65,7 @@ def by_llama_cpp(model: GPT, tok: CharTokenizer, kind: str = 'f32') -> Writer:
         return [[t for t, _ in zip(tokens, range(n))]]
     return write
 
-# %% ../../nbs/bench/83_generate.ipynb #f3af08ef
+# %% ../../nbs/bench/83_generate.ipynb #b5f23022
 def by_nanogpt(model: GPT, path: str | Path) -> Writer:
     "nanoGPT's `model.py`, with our weights"
     spec = spec_from_file_location('nanogpt_model', Path(path)/'model.py')
@@ -82,7 +82,7 @@ def by_nanogpt(model: GPT, path: str | Path) -> Writer:
         return gpt.generate(prompt_BT, n, temperature or 1., None if temperature else 1)[:, start:].tolist()
     return write
 
-# %% ../../nbs/bench/83_generate.ipynb #58cd741d
+# %% ../../nbs/bench/83_generate.ipynb #cbd53a5f
 def weights(model: GPT) -> int:
     "Numbers that each new token needs: all but the embeddings, of which it takes one row; a tied head counts"
     return sum(m.weight.numel() for m in model.modules() if isinstance(m, nn.Linear))
@@ -98,7 +98,7 @@ def reading(
         y_N[0].item()
     return write
 
-# %% ../../nbs/bench/83_generate.ipynb #fd771264
+# %% ../../nbs/bench/83_generate.ipynb #810a263c
 def timed(
     write: Writer,
     B: int,
@@ -128,7 +128,7 @@ def timed_in_quarters(
         return dict(tokens_per_s=4*B/sum(seconds[start] for start in lengths))
     return measure
 
-# %% ../../nbs/bench/83_generate.ipynb #5cc774da
+# %% ../../nbs/bench/83_generate.ipynb #aafddb44
 def race(
     writers: dict[str, Writer],  # by name; the first is ours
     limit: Callable,  # of `reading`
@@ -148,8 +148,8 @@ def race(
                  least=1/r['most'], most=1/r['least'], of_limit=r['tokens_per_s']/top if top else None,
                  same_text=first[r['name']] == first['chatgot'] if r['name'] in first else None) for r in rows]
 
-# %% ../../nbs/bench/83_generate.ipynb #65932146
-TOKENS = {'nanogpt_char': {1: 1000, 8: 300, 64: 100}, 'gpt2_small': {1: 100, 8: 24, 64: 8}}  # of each text, by the number of texts
+# %% ../../nbs/bench/83_generate.ipynb #5882ebfe
+TOKENS = {'nanogpt_char': {1: 1000, 8: 300, 64: 100}, 'gpt2_small': {1: 250, 8: 24, 64: 8}}  # of each text, by the number of texts
 
 def contestants(
     model: GPT,
