@@ -5,7 +5,7 @@
 # %% auto #0
 __all__ = ['OURS', 'TRAIN', 'numpy_table', 'python_list', 'prepare_process', 'encoding', 'starts', 'main']
 
-# %% ../../nbs/bench/84_prepare.ipynb #0ccfe6bb
+# %% ../../nbs/bench/84_prepare.ipynb #280cb220
 import subprocess
 import sys
 import tempfile
@@ -20,7 +20,7 @@ from ..config import ChatGoTError
 from ..text.corpus import Corpus
 from ..text.tokenizer import CharTokenizer
 
-# %% ../../nbs/bench/84_prepare.ipynb #08cee069
+# %% ../../nbs/bench/84_prepare.ipynb #49793b8a
 def numpy_table(text: str, chars: list[str]) -> np.ndarray:
     "One look-up for all: the least that Python can do"
     table = np.zeros(ord(max(chars)) + 1, np.uint16)
@@ -32,7 +32,7 @@ def python_list(text: str, chars: list[str]) -> np.ndarray:
     ids = {c: i for i, c in enumerate(chars)}
     return np.array([ids[c] for c in text], dtype=np.uint16)
 
-# %% ../../nbs/bench/84_prepare.ipynb #cac3de9d
+# %% ../../nbs/bench/84_prepare.ipynb #1baf5ac5
 OURS = '''
 import sys
 from pathlib import Path
@@ -66,7 +66,7 @@ def _seconds(*command) -> float:
     if done.returncode: raise ChatGoTError(f'{" ".join(str(c) for c in command)} failed: {done.stderr.strip().splitlines()[-1]}')
     return time.perf_counter() - t
 
-# %% ../../nbs/bench/84_prepare.ipynb #6d6989c4
+# %% ../../nbs/bench/84_prepare.ipynb #b6f6eee3
 def encoding(
     text: str,
     rounds: int,
@@ -92,7 +92,7 @@ def _prepare_py(nanogpt: Path) -> str:
     try: return path.read_text(encoding='utf-8')
     except OSError: raise ChatGoTError(f'{nanogpt} is no checkout of nanoGPT: it has no data/shakespeare_char/prepare.py.') from None
 
-# %% ../../nbs/bench/84_prepare.ipynb #36ada819
+# %% ../../nbs/bench/84_prepare.ipynb #d287e3fb
 TRAIN = ['train', '--corpus', 'python', '--name', 'first', 'train.steps=1', 'train.eval_every=1000', 'train.sample_every=1000', 'train.device=cpu', '--out']
 
 def starts() -> dict[str, Callable[[], dict]]:
@@ -106,12 +106,12 @@ def starts() -> dict[str, Callable[[], dict]]:
                 'import torch, and its first optimizer': [*run, 'import torch; torch.optim.AdamW([torch.zeros(1)])']}
     return {k: lambda c=c: dict(seconds=_seconds(*c)) for k, c in commands.items()} | {'chatgot train, one step, evaluated and saved': first_step}
 
-# %% ../../nbs/bench/84_prepare.ipynb #2d1f57ad
+# %% ../../nbs/bench/84_prepare.ipynb #4aed8a3d
 def main(
     nanogpt: Path | None = None,  # a checkout of it
     rounds: int = 3,
 ) -> Report:
-    "Encoding on 40 times the manual of Python, start-up as processes; about two minutes"
+    "Encoding on 20 MB, the manual of Python over and over; start-up as processes; about two minutes"
     text = Corpus.load('python').text
     rows = encoding(text*(20_000_000//len(text)), rounds, nanogpt)
     rows += [{k: v for k, v in r.items() if k not in ('times', 'least', 'most')} for r in summary(alternate(starts(), rounds), 'seconds', to='python')]
