@@ -6,7 +6,7 @@
 __all__ = ['COMPRESSORS', 'NETWORKS', 'KneserNey', 'ngram_bits', 'compressed_bits', 'Recomputing', 'LSTM', 'BengioMLP',
            'baseline_learner', 'baselines', 'plot_standing']
 
-# %% ../../nbs/evaluate/43_baselines.ipynb #bf7e4b1d
+# %% ../../nbs/evaluate/43_baselines.ipynb #dab78ee3
 import gzip
 import json
 import lzma
@@ -32,7 +32,7 @@ from ..text.report import Picture
 from ..text.tokenizer import code_points
 from ..train.learner import gpt_learner
 
-# %% ../../nbs/evaluate/43_baselines.ipynb #5e06a372
+# %% ../../nbs/evaluate/43_baselines.ipynb #dfa9f2ea
 @dataclass
 class _Counts:
     "The counts of one order"
@@ -54,7 +54,7 @@ class _Counts:
         mine = np.where(gram >= 0, np.maximum(self.count_G[gram] - self.discount, 0), 0)
         return np.where(total > 0, (mine + self.discount*self.types_H[history]*lower)/np.maximum(total, 1), lower)
 
-# %% ../../nbs/evaluate/43_baselines.ipynb #391a74c1
+# %% ../../nbs/evaluate/43_baselines.ipynb #07ebd9a4
 def _unique(keys: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     "Distinct keys in order, which of them each key is, and how often each occurs"
     bits = len(keys).bit_length()
@@ -66,7 +66,7 @@ def _unique(keys: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     which[place] = new.cumsum() - 1
     return keys[first], which, np.diff(first, append=len(keys))
 
-# %% ../../nbs/evaluate/43_baselines.ipynb #17680d43
+# %% ../../nbs/evaluate/43_baselines.ipynb #2cf6515b
 class KneserNey:
     "Interpolated Kneser-Ney n-grams of characters, for all orders up to one"
     def __init__(
@@ -99,7 +99,7 @@ class KneserNey:
         n = np.bincount(somewhere, minlength=len(keys))
         self.levels[-1][2] = _Counts.of(n, keys//len(self.codes), len(raw.total_H))
 
-# %% ../../nbs/evaluate/43_baselines.ipynb #a7fc6a07
+# %% ../../nbs/evaluate/43_baselines.ipynb #0cfd1b2e
 @patch
 def probabilities(self: KneserNey,
     text: str,
@@ -116,7 +116,7 @@ def probabilities(self: KneserNey,
         history = np.concatenate(([-1], gram[:-1]))
     return np.array(res)
 
-# %% ../../nbs/evaluate/43_baselines.ipynb #9e151ac0
+# %% ../../nbs/evaluate/43_baselines.ipynb #19a89b8c
 def ngram_bits(
     train: str,  # to count in
     valid: str,  # to be predicted, from its second character on
@@ -128,7 +128,7 @@ def ngram_bits(
     names = ['unigram', *(f'{n}-gram' for n in range(2, order + 1))]
     return {'uniform': math.log2(len(kn.codes))} | dict(zip(names, bits_N.tolist()))
 
-# %% ../../nbs/evaluate/43_baselines.ipynb #7781bd66
+# %% ../../nbs/evaluate/43_baselines.ipynb #b21b702c
 def _zstd(data: bytes) -> bytes:
     import zstandard
     return zstandard.ZstdCompressor(level=19).compress(data)
@@ -149,7 +149,7 @@ def compressed_bits(
     before, both = (len(compress(t.encode('utf-8', 'surrogatepass'))) for t in (train, train + valid))
     return 8*(both - before if train else both)/len(valid)
 
-# %% ../../nbs/evaluate/43_baselines.ipynb #d526acf9
+# %% ../../nbs/evaluate/43_baselines.ipynb #dce0841c
 class Recomputing(nn.Module):
     "A language model that remembers tokens only; `logits` computes it all, from the beginning"
     def __init__(self, cfg: GPTConfig):
@@ -164,11 +164,11 @@ class Recomputing(nn.Module):
         row_B1 = torch.arange(len(idx_BT), device=idx_BT.device)[:, None]
         return self.logits(ids_BKTE[:, 0, :, 0].long())[row_B1, pos]
 
-    def new_cache(self, batch: int) -> KVCache:
+    def new_cache(self, batch: int, columns: int | None = None) -> KVCache:
         small = replace(self.cfg, n_layer=1, n_head=1, n_kv_head=1, n_embd=1)
-        return KVCache(small, batch, self.head.weight.device, torch.float32)
+        return KVCache(small, batch, columns or self.cfg.seq_len, self.head.weight.device, torch.float32)
 
-# %% ../../nbs/evaluate/43_baselines.ipynb #35e15c97
+# %% ../../nbs/evaluate/43_baselines.ipynb #3c6c7742
 class LSTM(Recomputing):
     "Two layers of long short-term memory"
     def __init__(self, cfg: GPTConfig):
@@ -181,7 +181,7 @@ class LSTM(Recomputing):
     def logits(self, idx_BT: Tensor) -> Tensor:  # B T V
         return self.head(self.drop(self.lstm(self.embed(idx_BT))[0]))
 
-# %% ../../nbs/evaluate/43_baselines.ipynb #27c914e4
+# %% ../../nbs/evaluate/43_baselines.ipynb #b16ff215
 class BengioMLP(Recomputing):
     "One hidden layer over the embeddings of the last `n` tokens"
     def __init__(self, cfg: GPTConfig, n: int = 16):
@@ -196,7 +196,7 @@ class BengioMLP(Recomputing):
         x_BTF = self.embed(filled_BT.unfold(1, self.n, 1)).flatten(2)
         return self.head(self.drop(self.hidden(x_BTF).tanh())) + self.direct(x_BTF)
 
-# %% ../../nbs/evaluate/43_baselines.ipynb #0fd35619
+# %% ../../nbs/evaluate/43_baselines.ipynb #bfe2eb94
 NETWORKS = {'LSTM': LSTM, 'MLP (Bengio 2003)': BengioMLP}
 
 def baseline_learner(
@@ -211,7 +211,7 @@ def baseline_learner(
     learn.settings.train.lr /= 2
     return learn
 
-# %% ../../nbs/evaluate/43_baselines.ipynb #673b5f18
+# %% ../../nbs/evaluate/43_baselines.ipynb #efca90b9
 def _counted(train: str, valid: str) -> dict[str, float]:
     jobs = {name: (compressed_bits, compress, train, valid) for name, compress in COMPRESSORS.items()}
     with ThreadPoolExecutor(2) as pool:
@@ -231,7 +231,7 @@ def baselines(
     write_atomic(path, json.dumps(found))
     return found
 
-# %% ../../nbs/evaluate/43_baselines.ipynb #ed044ec4
+# %% ../../nbs/evaluate/43_baselines.ipynb #ed5bcbea
 def plot_standing(
     mine: dict[str, float],  # name -> bits per character, of models
     others: dict[str, float],  # the same, of baselines

@@ -6,7 +6,7 @@
 __all__ = ['GPTConfig', 'rope_table', 'rotate', 'KVCache', 'RMSNorm', 'Where', 'Stacked', 'Attention', 'MLP', 'norm', 'Block',
            'look_back', 'GPT', 'n_params', 'train_flops', 'peak_flops']
 
-# %% ../../nbs/model/20_gpt.ipynb #f3edb9bd
+# %% ../../nbs/model/20_gpt.ipynb #fa25b9e4
 import math
 import time
 from dataclasses import dataclass
@@ -18,7 +18,7 @@ from torch import Tensor, nn
 
 from ..config import ChatGoTError, ModelSettings
 
-# %% ../../nbs/model/20_gpt.ipynb #b7ce12ea
+# %% ../../nbs/model/20_gpt.ipynb #25a97453
 @dataclass(frozen=True)
 class GPTConfig:
     "The shape of a GPT"
@@ -48,7 +48,7 @@ class GPTConfig:
         "F: GPT-2 has 4 D; SwiGLU has three matrices, so 8/3 D (in steps of 32) costs the same (Shazeer 2020)"
         return 4*self.n_embd if self.family == 'gpt2' else 32*math.ceil(self.n_embd*8/3/32)
 
-# %% ../../nbs/model/20_gpt.ipynb #d1e28345
+# %% ../../nbs/model/20_gpt.ipynb #85e3f6c0
 def rope_table(
     n_pos: int,  # positions
     head_dim: int,  # E
@@ -67,11 +67,11 @@ def rotate(
     a, b = x_BHTE.chunk(2, -1)
     return x_BHTE*rope[0] + torch.cat((-b, a), -1)*rope[1]
 
-# %% ../../nbs/model/20_gpt.ipynb #7c98ed70
+# %% ../../nbs/model/20_gpt.ipynb #094312f2
 class KVCache:
     "Keys and values of the tokens so far, for each layer: two tensors of L B K T E"
-    def __init__(self, cfg: GPTConfig, batch: int, device=None, dtype=None):
-        shape = cfg.n_layer, batch, cfg.kv_heads, cfg.seq_len, cfg.head_dim
+    def __init__(self, cfg: GPTConfig, batch: int, columns: int, device=None, dtype=None):
+        shape = cfg.n_layer, batch, cfg.kv_heads, columns, cfg.head_dim
         self.k, self.v = (torch.zeros(shape, device=device, dtype=dtype) for _ in range(2))
 
     def put(self, layer: int, pos: int | Tensor, k_BKTE: Tensor, v_BKTE: Tensor, width: int) -> tuple[Tensor, Tensor]:
@@ -81,13 +81,13 @@ class KVCache:
             else: mine.scatter_(2, pos[:, None, :, None].expand_as(new), new.to(mine.dtype))
         return self.k[layer].narrow(2, 0, width), self.v[layer].narrow(2, 0, width)
 
-# %% ../../nbs/model/20_gpt.ipynb #940c7fcc
+# %% ../../nbs/model/20_gpt.ipynb #febd0afd
 class RMSNorm(nn.RMSNorm):
     "Divide by the root mean square, then scale (Zhang & Sennrich 2019); in x's own precision, also under autocast"
     def __init__(self, width: int): super().__init__(width, eps=1e-6)
     def forward(self, x): return F.rms_norm(x, self.normalized_shape, self.weight.to(x.dtype), self.eps)
 
-# %% ../../nbs/model/20_gpt.ipynb #de654458
+# %% ../../nbs/model/20_gpt.ipynb #3c1571bb
 @dataclass
 class Where:
     "Which positions a forward pass is about"
@@ -124,7 +124,7 @@ class Attention(nn.Module):
             dropout_p=self.cfg.dropout if self.training else 0., enable_gqa=self.cfg.kv_heads != self.cfg.n_head)
         return self.out(y_BHTE.transpose(1, 2).reshape(B, T, -1))
 
-# %% ../../nbs/model/20_gpt.ipynb #16723ccf
+# %% ../../nbs/model/20_gpt.ipynb #f8f0a963
 class MLP(nn.Module):
     "The feed-forward part of a block"
     def __init__(self, cfg: GPTConfig):
@@ -139,7 +139,7 @@ class MLP(nn.Module):
         gate_BTF, up_BTF = h_BTF.chunk(2, -1)
         return self.out(F.silu(gate_BTF)*up_BTF)
 
-# %% ../../nbs/model/20_gpt.ipynb #19a8dd95
+# %% ../../nbs/model/20_gpt.ipynb #61c038ff
 def norm(cfg: GPTConfig) -> nn.Module:
     "The family's normalisation over D"
     return nn.LayerNorm(cfg.n_embd, eps=1e-5) if cfg.family == 'gpt2' else RMSNorm(cfg.n_embd)
@@ -156,7 +156,7 @@ class Block(nn.Module):
         x_BTD = x_BTD + drop(self.attn(self.norm1(x_BTD), at))
         return x_BTD + drop(self.mlp(self.norm2(x_BTD)))
 
-# %% ../../nbs/model/20_gpt.ipynb #f045c796
+# %% ../../nbs/model/20_gpt.ipynb #de0e70c7
 @torch.no_grad()
 def look_back(
     embed: nn.Embedding,
@@ -175,7 +175,7 @@ def look_back(
     attn.qkv.weight[:-attn.widths[-1], 0] = torch.cat((query_HE.flatten(), key_E.repeat(cfg.kv_heads)))
     for norm in (attn.q_norm, attn.k_norm): norm.weight.fill_(gain)
 
-# %% ../../nbs/model/20_gpt.ipynb #5fb094ed
+# %% ../../nbs/model/20_gpt.ipynb #ba630c82
 class GPT(nn.Module):
     "A decoder-only transformer: tokens in, logits of the next token out"
     def __init__(self, cfg: GPTConfig):
@@ -224,12 +224,16 @@ class GPT(nn.Module):
             for block in self.blocks: x_BTD = block(x_BTD, at)
             return self.head(self.norm(x_BTD))
 
-    def new_cache(self, batch: int) -> KVCache:
-        "An empty cache for `batch` rows, where the weights are"
+    def new_cache(
+        self,
+        batch: int,  # rows
+        columns: int | None = None,  # tokens of a row; None: a whole context
+    ) -> KVCache:
+        "An empty cache, where the weights are"
         w = self.head.weight
-        return KVCache(self.cfg, batch, w.device, w.dtype)
+        return KVCache(self.cfg, batch, columns or self.cfg.seq_len, w.device, w.dtype)
 
-# %% ../../nbs/model/20_gpt.ipynb #d10001dc
+# %% ../../nbs/model/20_gpt.ipynb #f9daebb6
 def n_params(
     model: GPT,
 ) -> int:  # tied weights counted once
@@ -244,7 +248,7 @@ def train_flops(
     matrices = sum(m.weight.numel() for m in model.modules() if isinstance(m, nn.Linear))
     return 6*matrices + 12*c.n_layer*c.seq_len*c.n_embd
 
-# %% ../../nbs/model/20_gpt.ipynb #89d32623
+# %% ../../nbs/model/20_gpt.ipynb #b9947865
 @lru_cache
 def peak_flops(
     device: torch.device,

@@ -6,7 +6,7 @@
 __all__ = ['keep_top_k', 'keep_top_p', 'keep_min_p', 'penalize', 'filter_logits', 'filter_rows', 'draw', 'random_numbers',
            'Windows', 'cut', 'Piece', 'Row', 'sample_settings', 'choose', 'stream', 'Sample', 'generate']
 
-# %% ../../nbs/model/21_sampling.ipynb #17323f79
+# %% ../../nbs/model/21_sampling.ipynb #9edf9e6b
 import random
 import secrets
 from dataclasses import dataclass, field
@@ -19,7 +19,7 @@ from ..config import ChatGoTError, SampleSettings, check
 from .gpt import GPT, KVCache
 from ..text.tokenizer import Tokenizer
 
-# %% ../../nbs/model/21_sampling.ipynb #dc961642
+# %% ../../nbs/model/21_sampling.ipynb #867f01fd
 def keep_top_k(
     logits_BV: Tensor,
     k: int,  # how many to keep; tokens level with the last one stay too
@@ -28,7 +28,7 @@ def keep_top_k(
     least_B1 = logits_BV.topk(min(k, logits_BV.shape[-1])).values[:, -1:]
     return logits_BV.masked_fill(logits_BV < least_B1, -torch.inf)
 
-# %% ../../nbs/model/21_sampling.ipynb #bb8716a3
+# %% ../../nbs/model/21_sampling.ipynb #36e27948
 def keep_top_p(
     logits_BV: Tensor,
     p: float,  # probability to keep, at least
@@ -40,7 +40,7 @@ def keep_top_p(
     least_B1 = sorted_BV.masked_fill(before_BV >= p, torch.inf).amin(-1, keepdim=True)
     return logits_BV.masked_fill(logits_BV < least_B1, -torch.inf)
 
-# %% ../../nbs/model/21_sampling.ipynb #b3d87ea3
+# %% ../../nbs/model/21_sampling.ipynb #3807d3da
 def keep_min_p(
     logits_BV: Tensor,
     p: float,  # share of the likeliest token's probability
@@ -49,7 +49,7 @@ def keep_min_p(
     least_B1 = logits_BV.amax(-1, keepdim=True) + torch.tensor(p).log().item()
     return logits_BV.masked_fill(logits_BV < least_B1, -torch.inf)
 
-# %% ../../nbs/model/21_sampling.ipynb #d820eb5d
+# %% ../../nbs/model/21_sampling.ipynb #1b4ca28e
 def penalize(
     logits_BV: Tensor,
     seen_BV: Tensor,  # True for tokens in prompt or text
@@ -58,7 +58,7 @@ def penalize(
     "Make tokens that were seen less likely"
     return torch.where(seen_BV, torch.where(logits_BV > 0, logits_BV/penalty, logits_BV*penalty), logits_BV)
 
-# %% ../../nbs/model/21_sampling.ipynb #d1049669
+# %% ../../nbs/model/21_sampling.ipynb #bfb48b62
 def filter_logits(
     logits_BV: Tensor,
     s: SampleSettings,
@@ -72,7 +72,7 @@ def filter_logits(
     if s.top_p and s.top_p < 1: logits_BV = keep_top_p(logits_BV, s.top_p)
     return keep_min_p(logits_BV, s.min_p) if s.min_p else logits_BV
 
-# %% ../../nbs/model/21_sampling.ipynb #e045a666
+# %% ../../nbs/model/21_sampling.ipynb #ae352d6b
 def filter_rows(
     logits_BV: Tensor,
     settings: list[SampleSettings],  # one per row
@@ -94,7 +94,7 @@ def filter_rows(
     if max(min_p) > 0: logits_BV = logits_BV.masked_fill(logits_BV < logits_BV.amax(-1, keepdim=True) + column(min_p).log(), -torch.inf)
     return logits_BV
 
-# %% ../../nbs/model/21_sampling.ipynb #4989a0ce
+# %% ../../nbs/model/21_sampling.ipynb #c218e77d
 def draw(
     logits_BV: Tensor,  # filtered
     u_B: Tensor,  # random numbers in [0, 1)
@@ -104,7 +104,7 @@ def draw(
     cdf_BV = probs_BV.cumsum(-1).masked_fill(probs_BV == 0, 0)
     return (cdf_BV > u_B[:, None]*cdf_BV.amax(-1, keepdim=True)).int().argmax(-1)
 
-# %% ../../nbs/model/21_sampling.ipynb #296ba1ff
+# %% ../../nbs/model/21_sampling.ipynb #4d72f89c
 def random_numbers(
     seed: int,
 ) -> Iterator[float]:  # in [0, 1), in steps that a float32 holds exactly
@@ -112,15 +112,21 @@ def random_numbers(
     rng = random.Random(seed)
     while True: yield rng.getrandbits(24)/2**24
 
-# %% ../../nbs/model/21_sampling.ipynb #013ef1d9
+# %% ../../nbs/model/21_sampling.ipynb #9749893d
 class Windows:
     "What a model sees of several texts, and the cache of it"
-    def __init__(self, model: GPT, texts: list[list[int]]):
+    def __init__(
+        self,
+        model: GPT,
+        texts: list[list[int]],
+        tokens: int | None = None,  # how many each of them may get; None: any number
+    ):
         self.model = getattr(model, '_orig_mod', model)  # torch.compile would compile anew for each length
         self.modules, self.size = list(self.model.modules()), self.model.cfg.seq_len
         self.device = self.model.head.weight.device
         self.texts = [t[-self.size:] for t in texts]
-        self.cache = self.model.new_cache(len(texts))
+        columns = self.size if tokens is None else min(max(map(len, self.texts)) + tokens, self.size)
+        self.cache = self.model.new_cache(len(texts), columns)
 
     def _forward(self, idx_BT: Tensor, pos: int | Tensor, cache: KVCache) -> Tensor:  # B T V
         training = [m for m in self.modules if m.training]
@@ -154,9 +160,11 @@ class Windows:
 
     def _slide(self, rows: list[int]) -> Tensor:
         for i in rows: self.texts[i] = self.texts[i][-max(self.size//2, 1):]
-        cache = self.model.new_cache(len(rows))
+        if len(rows) == len(self.texts): return self._read(self.texts, self.cache)
+        n = len(self.texts[rows[0]])
+        cache = self.model.new_cache(len(rows), n)
         logits_BV = self._read([self.texts[i] for i in rows], cache)
-        self.cache.k[:, rows], self.cache.v[:, rows] = cache.k, cache.v
+        self.cache.k[:, rows, :, :n], self.cache.v[:, rows, :, :n] = cache.k, cache.v
         return logits_BV
 
     def keep(self, rows: list[int]):
@@ -164,7 +172,7 @@ class Windows:
         self.texts = [self.texts[i] for i in rows]
         self.cache.k, self.cache.v = self.cache.k[:, rows], self.cache.v[:, rows]
 
-# %% ../../nbs/model/21_sampling.ipynb #a8250414
+# %% ../../nbs/model/21_sampling.ipynb #f6232324
 def cut(
     text: str,  # not shown yet
     stops: list[str],
@@ -175,7 +183,7 @@ def cut(
     hold = max((n for stop in stops for n in range(len(stop)) if text.endswith(stop[:n])), default=0)
     return text[:len(text) - hold], text[len(text) - hold:], False
 
-# %% ../../nbs/model/21_sampling.ipynb #51001025
+# %% ../../nbs/model/21_sampling.ipynb #add49f6e
 @dataclass(frozen=True)
 class Piece:
     "One new token of one text"
@@ -204,7 +212,7 @@ class Row:
         if last: text += self.held
         return Piece(self.row, token, logprob, text, 'stop' if stopped or ended else 'length' if last else None, top)
 
-# %% ../../nbs/model/21_sampling.ipynb #5231a084
+# %% ../../nbs/model/21_sampling.ipynb #5bd3f823
 def sample_settings(
     settings: SampleSettings | None = None,  # None: the defaults
     **overrides,  # any of its fields by name; `stop` may be a single string
@@ -215,7 +223,7 @@ def sample_settings(
     if '' in s.stop: raise ChatGoTError('sample.stop: a stop string is empty and would stop at once. Leave it out.')
     return s if s.seed is not None else s.model_copy(update={'seed': secrets.randbits(32)})
 
-# %% ../../nbs/model/21_sampling.ipynb #8503b1f5
+# %% ../../nbs/model/21_sampling.ipynb #714d4fc8
 @torch.inference_mode()
 def choose(
     logits_BV: Tensor,
@@ -254,7 +262,7 @@ def _write(windows: Windows, rows: list[Row], seen_BV: Tensor, s: SampleSettings
             rows, tokens, seen_BV = [rows[i] for i in on], [tokens[i] for i in on], seen_BV[on]
         logits_BV = windows.add(tokens)
 
-# %% ../../nbs/model/21_sampling.ipynb #b2e23b0f
+# %% ../../nbs/model/21_sampling.ipynb #d087c608
 def _prompts(prompts: str | Iterable[str] | None, s: SampleSettings) -> list[str]:
     if prompts is None: prompts = s.prompt
     return [prompts] if isinstance(prompts, str) else list(prompts)
@@ -279,12 +287,12 @@ def stream(
     s = sample_settings(settings, **overrides)
     texts = _encode(model, tok, _prompts(prompts, s))
     if not texts: return iter(())
-    windows, rows = Windows(model, texts), [Row(i, tok, s) for i in range(len(texts))]
+    windows, rows = Windows(model, texts, s.tokens), [Row(i, tok, s) for i in range(len(texts))]
     seen_BV = torch.zeros(len(texts), tok.vocab_size, dtype=torch.bool)
     for seen_V, text in zip(seen_BV, texts): seen_V[text] = True
     return _write(windows, rows, seen_BV.to(windows.device), s, top)
 
-# %% ../../nbs/model/21_sampling.ipynb #a7752aca
+# %% ../../nbs/model/21_sampling.ipynb #0662adc9
 @dataclass
 class Sample:
     "A text that a model wrote"
