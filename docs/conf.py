@@ -20,13 +20,14 @@ copybutton_exclude = '.linenos, .gp, .go'
 
 html_theme, html_title = 'pydata_sphinx_theme', cfg.title
 html_static_path, html_css_files = ['site'], ['site.css']
+html_logo = html_favicon = 'site/icon.svg'
 html_baseurl, html_copy_source, html_use_index = f'{cfg.doc_host}{cfg.doc_baseurl}/', False, False
 html_math_renderer = 'mathml'
 html_sidebars = {'index': [], 'start': []}
 html_context = dict(default_mode='auto', sources=json.loads((cfg.config_path/'_proc/sources.json').read_text()), edit_page_provider_name='GitHub',
                     edit_page_url_template=f'{cfg.git_url}/edit/{cfg.branch}/' "{{ sources[file_name.rsplit('.', 1)[0]] }}")
 html_theme_options = dict(
-    use_edit_page_button=True, show_nav_level=1, show_toc_level=2, header_links_before_dropdown=6, navigation_with_keys=False,
+    logo=dict(text=cfg.title), use_edit_page_button=True, show_nav_level=1, show_toc_level=2, header_links_before_dropdown=6, navigation_with_keys=False,
     icon_links=[dict(name='GitHub', url=cfg.git_url, icon='fa-brands fa-github')],
     footer_start=['copyright'], footer_end=[], secondary_sidebar_items=['page-toc', 'edit-this-page'])
 NAMES = {(url.split('.html')[0].removeprefix(html_baseurl), name.removeprefix(f'{module}.')): name
