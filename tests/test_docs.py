@@ -36,6 +36,8 @@ def site():
 @pytest.fixture
 def visit(site, page):
     "Open a page of the site; in the end nothing was said on the console, nothing failed, and no other host was asked"
+    from playwright.sync_api import expect
+    expect.set_options(timeout=30_000)
     wrong = []
     page.on('console', lambda m: m.type in ('error', 'warning') and wrong.append(m.text))
     page.on('pageerror', lambda e: wrong.append(str(e)))
@@ -100,7 +102,7 @@ def test_search_finds_a_function(visit):
     page.keyboard.type('gpt_learner')
     page.keyboard.press('Enter')
     found = page.locator('#search-results li a', has_text='chatgot.train.learner.gpt_learner')
-    expect(found).to_be_visible(timeout=10_000)
+    expect(found).to_be_visible()
     found.click()
     expect(page).to_have_url(re.compile(r'/train/learner\.html.*#gpt_learner$'))
     expect(page.get_by_role('heading', name='gpt_learner')).to_be_in_viewport()
