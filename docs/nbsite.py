@@ -84,8 +84,6 @@ def readme_code(c):
 
 def readme():
     "The text of README.md: the front page without its hidden cells, nothing run"
-    if cfg.lib_name not in NbdevLookup().entries:
-        sys.exit(f'{cfg.lib_name} is not installed, so names would not become links: run pip install -e .')
     cells = NBProcessor(INDEX, [rm_export, add_links], process=True).nb.cells
     parts = [readme_code(c) if c.cell_type == 'code' else readme_markdown(c.source) for c in cells]
     made = f'<!-- Made from {NBS.name}/{INDEX.name} by docs/nbsite.py --readme: edit that -->'
@@ -98,7 +96,8 @@ def markdown_cell(source): return {'cell_type': 'markdown', 'metadata': {}, 'sou
 
 
 def code_cell(source, outputs=(), tags=(), **mystnb):
-    return {'cell_type': 'code', 'metadata': {'tags': [*tags], 'mystnb': mystnb}, 'source': source, 'outputs': [*outputs], 'execution_count': None}
+    return {'cell_type': 'code', 'metadata': {'tags': [*tags], 'mystnb': mystnb},
+            'source': source, 'outputs': [*outputs], 'execution_count': None}
 
 
 def defined(c):
@@ -145,7 +144,8 @@ class Chapter:
         self.cells = NBProcessor(path, [strip_ansi, hide_line, hide_, add_links], process=True).nb.cells
         exp = [c.directives_['default_exp'][0] for c in self.cells if c.cell_type == 'code' and 'default_exp' in c.directives_]
         self.module = f'{cfg.lib_name}.{exp[0]}' if exp else None
-        self.symbols = [s.removeprefix(f'{self.module}.') for s in NbdevLookup().entries[cfg.lib_name]['syms'].get(self.module, {})]
+        indexed = NbdevLookup().entries[cfg.lib_name]['syms'].get(self.module, {})
+        self.symbols = [s.removeprefix(f'{self.module}.') for s in indexed]
         self.exported = [c for c in self.cells if c.cell_type == 'code' and {'export', 'exporti'} & c.directives_.keys()]
         head = re.match(r'# (.+)\s+(?:> (.+))?', self.cells[0].source)
         self.title, self.summary = head[1].strip(), head[2] or ''
@@ -177,7 +177,8 @@ class Chapter:
     def staged(self):
         "File name and text for Sphinx"
         lexer = {'language_info': {'name': 'python', 'pygments_lexer': 'ipython3'}}
-        return f'{self.name}.ipynb', json.dumps({'nbformat': 4, 'nbformat_minor': 4, 'metadata': lexer, 'cells': [*self.page_cells()]})
+        nb = {'nbformat': 4, 'nbformat_minor': 4, 'metadata': lexer, 'cells': [*self.page_cells()]}
+        return f'{self.name}.ipynb', json.dumps(nb)
 
     def page_cells(self):
         "What is shown of it"
@@ -225,7 +226,8 @@ def contents(name, title, about, pages, more=''):
 def text_page(path, pages=[]):
     "A Markdown file of the repository"
     text = path.read_text(encoding='utf-8')
-    return Text(path.stem.lower(), re.match('# (.*)', text)[1], f'{text}\n{toctree(pages)}\n' if pages else text, path.relative_to(cfg.config_path).as_posix())
+    title, source = re.match('# (.*)', text)[1], path.relative_to(cfg.config_path).as_posix()
+    return Text(path.stem.lower(), title, f'{text}\n{toctree(pages)}\n' if pages else text, source)
 
 
 def room(folder, pages, front):
@@ -237,7 +239,8 @@ def room(folder, pages, front):
 def names(chapters):
     "Every public function and class, chapter by chapter, with the first line of its docstring"
     for p in chapters:
-        found = {n: o for c in p.exported if 'export' in c.directives_ for n, o in defined(c).items() if public(n) and '.' not in n}
+        cells = [defined(c) for c in p.exported if 'export' in c.directives_]
+        found = {n: o for cell in cells for n, o in cell.items() if public(n) and '.' not in n}
         if found: yield f'\n## `{p.module}`\n'
         for n, o in found.items():
             yield f'- [`{n}`]({p.name}.html#{n.lower()}): {(ast.get_docstring(o) or " ").splitlines()[0]}'.rstrip(': ')
@@ -247,7 +250,8 @@ def site():
     "All pages. Folders and numbers give their order: tutorials, rooms, benchmarks; what starts with a 7 is to look things up"
     chapters = sorted(map(Chapter, set(nbglob(NBS, as_path=True)) - {INDEX}), key=lambda p: (p.number, p.path))
     kinds = defaultdict(list)
-    for p in chapters: kinds[p.folder if p.folder in ('tutorials', 'bench') else 'reference' if p.number // 10 == 7 else 'chapters'].append(p)
+    for p in chapters:
+        kinds[p.folder if p.folder in ('tutorials', 'bench') else 'reference' if p.number // 10 == 7 else 'chapters'].append(p)
     front = Chapter(INDEX)
     table, how, rooms = '\n'.join(c.source for c in front.cells), [], []
     for folder, group in groupby(kinds['chapters'], lambda p: p.folder):
@@ -258,8 +262,8 @@ def site():
     sections = [
         text_page(HERE/'start.md'),
         contents('tutorials/index', 'Tutorials', 'Notebooks to run and to change.', kinds['tutorials']),
-        contents('chapters', 'How it works', 'Each module is a chapter: it explains, shows and tests itself. In reading order:', how),
-        contents('bench/index', 'Benchmarks', 'What was measured, on which machine, and how to measure it again.', kinds['bench']),
+        contents('chapters', 'How it works', 'Each module explains, shows and tests itself. In reading order:', how),
+        contents('bench/index', 'Benchmarks', 'What was measured, and how to measure it again.', kinds['bench']),
         contents('reference', 'Reference', 'To look things up.', kinds['reference'], '\n'.join(names(chapters))),
         text_page(cfg.config_path/'CONTRIBUTING.md', [changes]),
     ]
@@ -286,7 +290,8 @@ def write(pages):
 def broken(built):
     "Links that lead nowhere, and what a page would ask another host for"
     from bs4 import BeautifulSoup
-    pages = {p: BeautifulSoup(p.read_text(encoding='utf-8'), 'html.parser') for p in built.rglob('*.html') if '_static' not in p.parts}
+    files = [p for p in built.rglob('*.html') if '_static' not in p.parts]
+    pages = {p: BeautifulSoup(p.read_text(encoding='utf-8'), 'html.parser') for p in files}
     ids = {p: {e['id'] for e in html.select('[id]')} for p, html in pages.items()}
     for page, html in pages.items():
         for e in html.select('a[href], link[rel=stylesheet], link[rel=icon], script[src], img[src], iframe[src]'):
@@ -303,14 +308,16 @@ def build():
     "Make the site; a warning of Sphinx or a broken link is an error"
     from sphinx.cmd.build import main as sphinx
     write(site())
-    if failed := sphinx(['-q', '-W', '--keep-going', '-j', 'auto', '-c', str(HERE), '-d', str(STAGED/'.doctrees'), str(STAGED), str(BUILT)]):
-        sys.exit(failed)
+    places = ['-c', str(HERE), '-d', str(STAGED/'.doctrees'), str(STAGED), str(BUILT)]
+    if failed := sphinx(['-q', '-W', '--keep-going', '-j', 'auto', *places]): sys.exit(failed)
     if found := [*broken(BUILT.resolve())]: sys.exit('\n'.join(found))
     print(f'The site is in {BUILT.relative_to(cfg.config_path)}: python -m http.server -d {BUILT.relative_to(cfg.config_path)}')
 
 
 if __name__ == '__main__':
     args = sys.argv[1:]
+    if cfg.lib_name not in NbdevLookup().entries:
+        sys.exit(f'{cfg.lib_name} is not installed, so names would not become links: run pip install -e .')
     if not args: build()
     elif args == ['--readme']: README.write_text(readme(), encoding='utf-8')
     elif args != ['--check-readme']: sys.exit(__doc__)
