@@ -13,7 +13,7 @@ exclude_patterns = ['.doctrees', 'sources.json']
 suppress_warnings = ['myst.header']  # a function's heading may follow a chapter's title
 
 nb_execution_mode = 'off'  # outputs are those saved in the notebooks
-nb_merge_streams = True
+nb_merge_streams, nb_render_markdown_format = True, 'myst'
 myst_enable_extensions = ['alert', 'amsmath', 'attrs_block', 'colon_fence', 'dollarmath']
 myst_all_links_external = True  # nbsite.py made them and checks them
 copybutton_exclude = '.linenos, .gp, .go'

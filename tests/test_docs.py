@@ -13,7 +13,8 @@ import pytest
 
 ROOT = Path(__file__).parents[1]
 DESK, PHONE = dict(width=1200, height=1000), dict(width=390, height=800)
-PAGES = 'index start tutorials/index chapters text/corpus evaluate/baselines lab/dashboard lab/xray bench/serve reference settings contributing changelog'.split()
+PAGES = ('index start tutorials/index tutorials/quickstart chapters text/corpus evaluate/baselines lab/dashboard lab/xray bench/serve '
+         'reference settings contributing changelog').split()
 
 
 class Quiet(SimpleHTTPRequestHandler):
@@ -121,6 +122,12 @@ def test_chapter_shows_formulas_plots_and_source(visit):
     expect(source.locator('.highlight')).to_be_hidden()
     source.locator('summary').click()
     expect(source.locator('.highlight')).to_be_visible()
+
+
+def test_tables_that_a_cell_displayed(site):
+    html = (site.root/'settings.html').read_text(encoding='utf-8')
+    for section in 'model data train sample track serve'.split():
+        assert re.search(rf'<section id="{section}">.*?<table.*?</table>', html, re.S), section
 
 
 @pytest.mark.parametrize('name, what', [('lab/dashboard', 'tokens/s'), ('lab/xray', 'tokens'), ('tutorials/quickstart', 'tokens/s')])
