@@ -1,4 +1,5 @@
 "The package as settings.ini describes it"
+import re
 from configparser import ConfigParser
 from pathlib import Path
 from setuptools import find_packages, setup
@@ -20,14 +21,17 @@ setup(
     name=cfg['lib_name'],
     version=cfg['version'],
     description=cfg['description'],
-    long_description=Path('README.md').read_text(encoding='utf-8'),
+    long_description=re.sub(r'(!\[.*?\]\()(?=nbs/)', rf'\1{cfg["git_url"]}/raw/{cfg["branch"]}/', Path('README.md').read_text(encoding='utf-8')),
     long_description_content_type='text/markdown',
     keywords=cfg['keywords'].split(),
     author=cfg['author'],
     license='Apache-2.0',
-    url=cfg['git_url'],
+    url=cfg['doc_host'] + cfg['doc_baseurl'],
+    project_urls={'Source': cfg['git_url'], 'Changelog': f'{cfg["git_url"]}/blob/{cfg["branch"]}/CHANGELOG.md'},
+    classifiers=['Development Status :: 3 - Alpha', 'Framework :: Jupyter', 'Intended Audience :: Education', 'Intended Audience :: Science/Research',
+                 'Programming Language :: Python :: 3', 'Topic :: Scientific/Engineering :: Artificial Intelligence', 'Typing :: Typed'],
     packages=find_packages(include=['chatgot', 'chatgot.*']),
-    package_data={'chatgot': ['configs/**/*.yaml', 'serve/*.html', 'lab/*.js', 'lab/*.css', 'tutorials/*.ipynb']},  # chatgot/tutorials is a link to nbs/tutorials
+    package_data={'chatgot': ['py.typed', 'configs/**/*.yaml', 'serve/*.html', 'lab/*.js', 'lab/*.css', 'tutorials/*.ipynb']},  # chatgot/tutorials is a link to nbs/tutorials
     python_requires='>=' + cfg['min_python'],
     install_requires=cfg['requirements'].split(),
     extras_require={k.removesuffix(EXTRA): v.split() for k, v in cfg.items() if k.endswith(EXTRA)},
