@@ -6,20 +6,20 @@
 __all__ = ['SHAPES', 'Writer', 'TOKENS', 'random_model', 'ours', 'by_transformers', 'by_llama_cpp', 'by_nanogpt', 'weights',
            'reading', 'timed', 'timed_in_quarters', 'race', 'contestants', 'main']
 
-# %% ../../nbs/bench/83_generate.ipynb #21411edf
+# %% ../../nbs/bench/83_generate.ipynb #ecf3ae7d
 import math
 import sys
 import tempfile
 import time
 from dataclasses import replace
-from importlib.util import find_spec, module_from_spec, spec_from_file_location
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Callable
 
 import torch
 from torch import Tensor, nn
 
-from .measure import Report, alternate, summary, versions
+from .measure import Report, alternate, nanogpt_module, summary, versions
 from ..config import ChatGoTError
 from ..model.export import to_gguf
 from ..model.gpt import GPT, GPTConfig, n_params
@@ -27,7 +27,7 @@ from ..model.sampling import generate
 from ..model.weights import hf_model, to_hf
 from ..text.tokenizer import CharTokenizer
 
-# %% ../../nbs/bench/83_generate.ipynb #f75f7935
+# %% ../../nbs/bench/83_generate.ipynb #07eb88fc
 SHAPES = {'nanogpt_char': GPTConfig(65, 256, 'gpt2', 6, 6, None, 384), 'gpt2_small': GPTConfig(50257, 1024, 'gpt2', 12, 12, None, 768)}
 
 def random_model(cfg: GPTConfig) -> tuple[GPT, CharTokenizer]:
@@ -35,7 +35,7 @@ def random_model(cfg: GPTConfig) -> tuple[GPT, CharTokenizer]:
     torch.manual_seed(0)
     return GPT(cfg).eval(), CharTokenizer([chr(256 + i) for i in range(cfg.vocab_size)])
 
-# %% ../../nbs/bench/83_generate.ipynb #39673295
+# %% ../../nbs/bench/83_generate.ipynb #d5aa2b36
 Writer = Callable[[int, int, float], list[list[int]]]  # texts, tokens of each, temperature -> new tokens
 
 def ours(model: GPT, tok: CharTokenizer) -> Writer:
@@ -53,7 +53,7 @@ def by_transformers(model: GPT) -> Writer:
         return hf.generate(prompt_B1, attention_mask=torch.ones_like(prompt_B1), max_new_tokens=n, min_new_tokens=n, pad_token_id=0, **how)[:, 1:].tolist()
     return write
 
-# %% ../../nbs/bench/83_generate.ipynb #e341ec15
+# %% ../../nbs/bench/83_generate.ipynb #15ad47c7
 def by_llama_cpp(model: GPT, tok: CharTokenizer, kind: str = 'f32') -> Writer:
     "llama.cpp, on as many threads as torch has"
     from llama_cpp import Llama
@@ -65,14 +65,10 @@ def by_llama_cpp(model: GPT, tok: CharTokenizer, kind: str = 'f32') -> Writer:
         return [[t for t, _ in zip(tokens, range(n))]]
     return write
 
-# %% ../../nbs/bench/83_generate.ipynb #b5f23022
+# %% ../../nbs/bench/83_generate.ipynb #43acebfe
 def by_nanogpt(model: GPT, path: str | Path) -> Writer:
     "nanoGPT's `model.py`, with our weights"
-    spec = spec_from_file_location('nanogpt_model', Path(path)/'model.py')
-    if not Path(spec.origin).is_file(): raise ChatGoTError(f'{path} is no checkout of nanoGPT: it has no model.py.')
-    theirs = sys.modules[spec.name] = module_from_spec(spec)
-    spec.loader.exec_module(theirs)
-    c, state = model.cfg, to_hf(model)[1]
+    theirs, c, state = nanogpt_module(path), model.cfg, to_hf(model)[1]
     gpt = theirs.GPT(theirs.GPTConfig(c.seq_len, c.vocab_size, c.n_layer, c.n_head, c.n_embd, 0.)).eval().to(model.head.weight)
     turned = {k: t.T if '.h.' in k and t.ndim == 2 else t for k, t in state.items()}
     gpt.load_state_dict(turned | {'lm_head.weight': state['transformer.wte.weight']})
@@ -82,7 +78,7 @@ def by_nanogpt(model: GPT, path: str | Path) -> Writer:
         return gpt.generate(prompt_BT, n, temperature or 1., None if temperature else 1)[:, start:].tolist()
     return write
 
-# %% ../../nbs/bench/83_generate.ipynb #cbd53a5f
+# %% ../../nbs/bench/83_generate.ipynb #46661dfd
 def weights(model: GPT) -> int:
     "Numbers that each new token needs: all but the embeddings, of which it takes one row; a tied head counts"
     return sum(m.weight.numel() for m in model.modules() if isinstance(m, nn.Linear))
@@ -98,7 +94,7 @@ def reading(
         y_N[0].item()
     return write
 
-# %% ../../nbs/bench/83_generate.ipynb #810a263c
+# %% ../../nbs/bench/83_generate.ipynb #b93f6fc3
 def timed(
     write: Writer,
     B: int,
@@ -128,7 +124,7 @@ def timed_in_quarters(
         return dict(tokens_per_s=4*B/sum(seconds[start] for start in lengths))
     return measure
 
-# %% ../../nbs/bench/83_generate.ipynb #aafddb44
+# %% ../../nbs/bench/83_generate.ipynb #8df971a4
 def race(
     writers: dict[str, Writer],  # by name; the first is ours
     limit: Callable,  # of `reading`
@@ -148,7 +144,7 @@ def race(
                  least=1/r['most'], most=1/r['least'], of_limit=r['tokens_per_s']/top if top else None,
                  same_text=first[r['name']] == first['chatgot'] if r['name'] in first else None) for r in rows]
 
-# %% ../../nbs/bench/83_generate.ipynb #5882ebfe
+# %% ../../nbs/bench/83_generate.ipynb #03186b1e
 TOKENS = {'nanogpt_char': {1: 1000, 8: 300, 64: 100}, 'gpt2_small': {1: 250, 8: 24, 64: 8}}  # of each text, by the number of texts
 
 def contestants(

@@ -5,7 +5,7 @@
 # %% auto #0
 __all__ = ['History', 'DashboardWidget', 'Dashboard', 'bundle', 'Live']
 
-# %% ../../nbs/lab/50_dashboard.ipynb #ffea18a4
+# %% ../../nbs/lab/50_dashboard.ipynb #0facfe3c
 import asyncio
 import atexit
 import base64
@@ -32,7 +32,7 @@ from ..train.learner import ProgressBar, plan_settings, plot_losses
 from ..train.optimizer import progress
 from ..train.run import Run, carry_out, new_run
 
-# %% ../../nbs/lab/50_dashboard.ipynb #e8af99a6
+# %% ../../nbs/lab/50_dashboard.ipynb #c2541a23
 ROW = ('step', 'tokens', 'seconds', 'train_loss', 'lr', 'grad_norm', 'tokens_per_s', 'mfu', 'memory_mb')
 LOOK = ('step', 'tokens', 'seconds', 'val_loss')
 MOST = 4000  # rows that are kept
@@ -53,7 +53,7 @@ def thin(
         rows = pairs + rows[2*len(pairs):]
     return rows
 
-# %% ../../nbs/lab/50_dashboard.ipynb #66f6be69
+# %% ../../nbs/lab/50_dashboard.ipynb #4e64c380
 class History:
     "A run as its folder tells it, kept small however long it is"
     def __init__(self, run: Run):
@@ -77,7 +77,7 @@ class History:
 
     def all(self) -> dict: return dict(rows=self.rows, looks=self.looks, samples=self.samples)
 
-# %% ../../nbs/lab/50_dashboard.ipynb #550d2b4a
+# %% ../../nbs/lab/50_dashboard.ipynb #53c2cf62
 class LogTail:
     "The last word of a run's log"
     def __init__(self, path: Path):
@@ -93,7 +93,7 @@ class LogTail:
         if event == 'started': self.paused, self.successor = False, None
         if event == 'branched' and Path(run).name == run: self.successor = run
 
-# %% ../../nbs/lab/50_dashboard.ipynb #f961c013
+# %% ../../nbs/lab/50_dashboard.ipynb #f736e629
 @patch
 def status(self: History) -> dict:
     "Where the run stands now"
@@ -112,7 +112,7 @@ def _left(self: History, done: float) -> float | None:
     if len(recent) < 2 or recent[-1][0] == recent[0][0]: return None
     return (self.plan.steps - recent[-1][0])*(recent[-1][2] - recent[0][2])/(recent[-1][0] - recent[0][0])
 
-# %% ../../nbs/lab/50_dashboard.ipynb #81b49ef2
+# %% ../../nbs/lab/50_dashboard.ipynb #a474f435
 def _lab_file(name: str) -> str: return (files('chatgot')/'lab'/name).read_text(encoding='utf-8')
 
 class DashboardWidget(anywidget.AnyWidget):
@@ -120,7 +120,7 @@ class DashboardWidget(anywidget.AnyWidget):
     _esm = _lab_file('dashboard.js')
     _css = _lab_file('lab.css') + _lab_file('dashboard.css')
 
-# %% ../../nbs/lab/50_dashboard.ipynb #7b79bf57
+# %% ../../nbs/lab/50_dashboard.ipynb #243eb345
 class Dashboard:
     "A live view of a run's folder: it reads what is there, and writes requests into `control.jsonl`"
     def __init__(
@@ -147,7 +147,7 @@ class Dashboard:
 
 def _open(run: str | Path | Run) -> Run: return run if isinstance(run, Run) else Run.open(run)
 
-# %% ../../nbs/lab/50_dashboard.ipynb #a84f17f2
+# %% ../../nbs/lab/50_dashboard.ipynb #7df75a98
 @patch
 def _watch(self: Dashboard):
     soon = 0.
@@ -190,7 +190,7 @@ def _tell_all(self: Dashboard):
     self.widget.send(dict(what='reset', status=self.told,
                           checkpoints=self.history.checkpoints.steps(), overlays=overlays, **self.history.all()))
 
-# %% ../../nbs/lab/50_dashboard.ipynb #92765d9f
+# %% ../../nbs/lab/50_dashboard.ipynb #8f3601ad
 @patch
 def _hear(self: Dashboard, widget, content: dict, buffers):
     try:
@@ -205,7 +205,7 @@ def _hear(self: Dashboard, widget, content: dict, buffers):
 @patch
 def _fail(self: Dashboard, e: Exception): self.widget.send(dict(what='fail', text=str(e)))
 
-# %% ../../nbs/lab/50_dashboard.ipynb #db42061f
+# %% ../../nbs/lab/50_dashboard.ipynb #d7667515
 @patch
 def keep(
     self: Dashboard,
@@ -249,7 +249,7 @@ def _headline(run: Run, metrics: list[dict]) -> str:
     return (f'{run.name}: step {last["step"]:,}, {last["tokens"]:,} tokens in {last["seconds"]:.0f} s, '
             f'{last["tokens_per_s"]:,.0f} tokens/s, training loss {last["train_loss"]:.4f}{best}')
 
-# %% ../../nbs/lab/50_dashboard.ipynb #edc6aa1c
+# %% ../../nbs/lab/50_dashboard.ipynb #ace2aafe
 class Live:
     "A run that trains in a thread: `await` it to wait for its end"
     def __init__(self, learn: Learner, run: Run, dashboard: Dashboard):
@@ -295,7 +295,7 @@ class Live:
     async def _wait(self):
         while self.thread.is_alive(): await asyncio.sleep(0.05)
 
-# %% ../../nbs/lab/50_dashboard.ipynb #e5924138
+# %% ../../nbs/lab/50_dashboard.ipynb #5268b41e
 class Fallback(ProgressBar):
     "A progress bar that stays away while the dashboard is seen"
     def __init__(self, dashboard: Dashboard, seconds: float = 3.):
@@ -320,7 +320,7 @@ class Fallback(ProgressBar):
         if self.bar: super().finished(learn, error)
         self.bar = None
 
-# %% ../../nbs/lab/50_dashboard.ipynb #9e008ac9
+# %% ../../nbs/lab/50_dashboard.ipynb #88e00e76
 @patch
 def fit_live(
     self: Learner,

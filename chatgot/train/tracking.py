@@ -5,7 +5,7 @@
 # %% auto #0
 __all__ = ['SYSTEM', 'KINDS', 'Logbook', 'TensorBoard', 'MLflow', 'WandB', 'Outside', 'check_installed', 'outside']
 
-# %% ../../nbs/train/35_tracking.ipynb #081133fc
+# %% ../../nbs/train/35_tracking.ipynb #15090f24
 import hashlib
 import html
 import logging
@@ -23,7 +23,7 @@ from ..config import ChatGoTError, Settings, TrackSettings, flat, to_yaml
 from .control import Tail
 from .learner import Tracker, plot_losses
 
-# %% ../../nbs/train/35_tracking.ipynb #9c12b0cf
+# %% ../../nbs/train/35_tracking.ipynb #f62545fb
 class Logbook(Protocol):
     "A program that keeps runs; made, called and closed in one thread"
     def metrics(self, records: list[dict]): "Lines of metrics, in order"
@@ -40,7 +40,7 @@ def _identity(folder: Path) -> str:
     "The same for the same run, also when it goes on; another if the folder was made anew"
     return hashlib.sha256(f'{folder.resolve()} {(folder/"config.yaml").stat().st_mtime_ns}'.encode()).hexdigest()[:16]
 
-# %% ../../nbs/train/35_tracking.ipynb #ebcf9724
+# %% ../../nbs/train/35_tracking.ipynb #f163ade1
 class TensorBoard:
     "Writes event files"
     def __init__(self, folder: Path, settings: Settings, step: int):
@@ -57,7 +57,7 @@ class TensorBoard:
 
 def _indented(sample: dict) -> str: return '    ' + (sample['prompt'] + sample['text']).replace('\n', '\n    ')
 
-# %% ../../nbs/train/35_tracking.ipynb #3253a301
+# %% ../../nbs/train/35_tracking.ipynb #c1b54bf8
 class MLflow:
     "Parameters, metrics and samples; at the end the curve and the best checkpoint too"
     def __init__(self, folder: Path, settings: Settings, step: int):
@@ -92,7 +92,7 @@ class MLflow:
         if mark.exists(): self.client.log_artifacts(self.id, str(mark.with_name(mark.read_text().strip())), 'checkpoint')
         self.client.set_terminated(self.id, {'finished': 'FINISHED', 'failed': 'FAILED'}.get(status, 'KILLED'))
 
-# %% ../../nbs/train/35_tracking.ipynb #074cc811
+# %% ../../nbs/train/35_tracking.ipynb #9c4c2b15
 class WandB:
     "Metrics and samples"
     def __init__(self, folder: Path, settings: Settings, step: int):
@@ -109,7 +109,7 @@ class WandB:
     def sample(self, record: dict): self.run.log({'step': record['step'], 'sample': self.html(f'<pre>{html.escape(record["prompt"] + record["text"])}</pre>')})
     def end(self, status: str): self.run.finish(exit_code=int(status == 'failed'))
 
-# %% ../../nbs/train/35_tracking.ipynb #8f680967
+# %% ../../nbs/train/35_tracking.ipynb #153fc7df
 class Outside(Tracker):
     "Tells a logbook, and never holds up or ends the run"
     def __init__(
@@ -143,7 +143,7 @@ class Outside(Tracker):
         if self.error: self.report(f'{self.name} is not told of this run: {self.error}')
         self.error = None
 
-# %% ../../nbs/train/35_tracking.ipynb #a90e24a2
+# %% ../../nbs/train/35_tracking.ipynb #5285b3a2
 @patch
 def _work(self: Outside, came: queue.SimpleQueue, step: int):
     "Open the logbook and tell it what comes, until the end"
@@ -166,7 +166,7 @@ def _gather(came: queue.SimpleQueue, seconds: float) -> tuple[list[dict], list[d
         (records if what == 'metrics' else samples).append(value)
     return records, samples, ''
 
-# %% ../../nbs/train/35_tracking.ipynb #ff9c6d32
+# %% ../../nbs/train/35_tracking.ipynb #5f9ef756
 KINDS = {'mlflow': ('MLflow', MLflow), 'tensorboard': ('TensorBoard', TensorBoard), 'wandb': ('Weights & Biases', WandB)}
 
 def check_installed(
