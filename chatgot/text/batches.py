@@ -6,7 +6,7 @@
 __all__ = ['ResidentTokens', 'MappedTokens', 'n_windows', 'epoch_order', 'Batches', 'TrainBatches', 'ValidBatches',
            'TextDataLoaders']
 
-# %% ../../nbs/text/16_batches.ipynb #8e5d4421
+# %% ../../nbs/text/16_batches.ipynb #70ded4c0
 from pathlib import Path
 from typing import Iterator
 
@@ -24,12 +24,12 @@ from .corpus import Corpus
 from .store import token_arrays, token_file
 from .tokenizer import Tokenizer, token_dtype
 
-# %% ../../nbs/text/16_batches.ipynb #87fab21b
+# %% ../../nbs/text/16_batches.ipynb #8d4b0078
 def _pick(ids: np.ndarray, start_B: np.ndarray, seq_len: int) -> tuple[Tensor, Tensor]:
     window_BT = sliding_window_view(ids, seq_len + 1)[start_B]
     return tuple(torch.from_numpy(part.astype(np.int64)) for part in (window_BT[:, :-1], window_BT[:, 1:]))
 
-# %% ../../nbs/text/16_batches.ipynb #d97acb97
+# %% ../../nbs/text/16_batches.ipynb #418bd5c2
 class ResidentTokens:
     "A text's ids in the memory of the device"
     def __init__(self,
@@ -56,7 +56,7 @@ class ResidentTokens:
         unsigned = (1 << 8 * self.ids.itemsize) - 1
         return tuple(self.bits[index_BT + shift].long() & unsigned for shift in (0, 1))
 
-# %% ../../nbs/text/16_batches.ipynb #f50dd818
+# %% ../../nbs/text/16_batches.ipynb #b646265a
 class MappedTokens:
     "A text's ids in a file, read window by window"
     def __init__(self,
@@ -75,7 +75,7 @@ class MappedTokens:
         ids = np.memmap(self.path, self.dtype, 'r')
         return tuple(t.to(self.device) for t in _pick(ids, start_B, seq_len))
 
-# %% ../../nbs/text/16_batches.ipynb #88fe4439
+# %% ../../nbs/text/16_batches.ipynb #97ac4fd9
 def n_windows(n: int, seq_len: int) -> int:
     "Windows of `seq_len` in one epoch of `n` tokens, whatever its phase"
     return max(1, n // seq_len - 1)
@@ -91,7 +91,7 @@ def epoch_order(
     rng = np.random.RandomState([seed, epoch])
     return rng.randint(min(seq_len, n - w * seq_len)), rng.permutation(np.arange(w, dtype=np.uint32))
 
-# %% ../../nbs/text/16_batches.ipynb #d7a2e487
+# %% ../../nbs/text/16_batches.ipynb #f001a201
 class Batches:
     "Windows of `seq_len` tokens, `bs` at a time"
     n_inp = 1  # fastai: one tensor goes into the model, the other is the target
@@ -111,7 +111,7 @@ class Batches:
     def device(self) -> torch.device: return self.tokens.device
     def to(self, device): self.tokens.to(device)
 
-# %% ../../nbs/text/16_batches.ipynb #2ba565bc
+# %% ../../nbs/text/16_batches.ipynb #758fb562
 class TrainBatches(Batches):
     "Shuffled windows; batch `i` of a seed is always the same batch"
     split = 'training'
@@ -136,7 +136,7 @@ class TrainBatches(Batches):
         "Batch number `i`: x_BT and y_BT, the successor of each token"
         return self.tokens.windows(self.starts(i)[self.mine], self.seq_len)
 
-# %% ../../nbs/text/16_batches.ipynb #743b62b8
+# %% ../../nbs/text/16_batches.ipynb #d484a5ee
 @patch
 def serve(self: TrainBatches,
     start: int,  # number of the next batch
@@ -155,7 +155,7 @@ def __iter__(self: TrainBatches) -> Iterator[tuple[Tensor, Tensor]]:
         self.next_batch += 1
         yield self.batch(self.next_batch - 1)
 
-# %% ../../nbs/text/16_batches.ipynb #c7c9f68a
+# %% ../../nbs/text/16_batches.ipynb #45e05fc6
 @patch
 def share(self: TrainBatches,
     rank: int,  # of this process: 0, 1, … size-1
@@ -167,7 +167,7 @@ def share(self: TrainBatches,
     self.mine = slice(rank, None, size)
     return self
 
-# %% ../../nbs/text/16_batches.ipynb #4a58d8a6
+# %% ../../nbs/text/16_batches.ipynb #1614ad25
 class ValidBatches(Batches):
     "Every window of the text, once, in order"
     split = 'validation'
@@ -193,7 +193,7 @@ class ValidBatches(Batches):
             y_BT[-1, -over:] = -100
         return x_BT, y_BT
 
-# %% ../../nbs/text/16_batches.ipynb #7069ab4b
+# %% ../../nbs/text/16_batches.ipynb #9e6d9fe0
 class TextDataLoaders(DataLoaders):
     "Training and validation batches of a text"
     def __init__(self, train: TrainBatches, valid: ValidBatches, tok: Tokenizer, settings: dict):
@@ -230,7 +230,7 @@ class TextDataLoaders(DataLoaders):
         return (f'{train:,} tokens to learn from, {valid:,} to validate on; '
                 f'batches of {self.bs} x {self.seq_len} on {self.device}')
 
-# %% ../../nbs/text/16_batches.ipynb #dd79c05d
+# %% ../../nbs/text/16_batches.ipynb #8478be77
 @patch
 def one_batch(self: TrainBatches) -> tuple[Tensor, Tensor]: return self.batch(self.next_batch)
 

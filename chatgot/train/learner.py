@@ -7,7 +7,7 @@ __all__ = ['MADE_WITH', 'lm_loss', 'evaluate_loss', 'Accumulate', 'Clip', 'Avera
            'out_of_patience', 'Diverged', 'ByStep', 'stop_on_interrupt', 'pick_precision', 'gpt_learner', 'run_plan',
            'plan_settings', 'plot_losses']
 
-# %% ../../nbs/train/32_learner.ipynb #08b00b6d
+# %% ../../nbs/train/32_learner.ipynb #cb84bef9
 import math
 import signal
 import sys
@@ -36,7 +36,7 @@ from ..text.report import Picture
 from .optimizer import lr_factor, make_optimizer, progress, set_rate
 from .resources import Resources, agreed, average, world
 
-# %% ../../nbs/train/32_learner.ipynb #4e519609
+# %% ../../nbs/train/32_learner.ipynb #1455ef1e
 def lm_loss(
     logits_BTV: Tensor,
     y_BT: Tensor,  # the next tokens; -100 is left out
@@ -54,12 +54,13 @@ def evaluate_loss(
     training = model.training
     model.eval()
     rank, size = world()
-    try: total = sum(lm_loss(model.forward(x_BT), y_BT, 'sum').double() for x_BT, y_BT in map(batches.batch, range(rank, len(batches), size)))
+    mine = map(batches.batch, range(rank, len(batches), size))
+    try: total = sum(lm_loss(model.forward(x_BT), y_BT, 'sum').double() for x_BT, y_BT in mine)
     finally: model.train(training)
-    average([mean := torch.as_tensor(total*size/batches.n_targets, dtype=torch.float64, device=batches.device)])
-    return mean.item()
+    average([total := torch.as_tensor(total, dtype=torch.float64, device=batches.device)])
+    return (total*size/batches.n_targets).item()
 
-# %% ../../nbs/train/32_learner.ipynb #b4842de1
+# %% ../../nbs/train/32_learner.ipynb #ae0e194a
 class Accumulate(Callback):
     "One step for every `n` micro-batches"
     order, run_valid = 9, False
@@ -72,14 +73,14 @@ class Accumulate(Callback):
     def before_step(self):
         if (self.iter+1) % self.n: raise CancelBatchException
 
-# %% ../../nbs/train/32_learner.ipynb #48467a80
+# %% ../../nbs/train/32_learner.ipynb #18433969
 class Clip(Callback):
     "Bound the norm of the gradient; `learn.grad_norm` is what it was before"
     order, run_valid = 11, False
     def __init__(self, max_norm: float): self.max_norm = max_norm or math.inf  # 0: no bound
     def before_step(self): self.learn.grad_norm = torch.nn.utils.clip_grad_norm_(self.model.parameters(), self.max_norm)
 
-# %% ../../nbs/train/32_learner.ipynb #39ec68e1
+# %% ../../nbs/train/32_learner.ipynb #8a1ba65b
 class Average(Callback):
     "Take the step that all processes' gradients call for together"
     order, run_valid = 10, False
@@ -87,7 +88,7 @@ class Average(Callback):
         if rank := world()[0]: set_seed(hash((self.learn.settings.train.seed, self.learn.step, rank)) % 2**32)
     def before_step(self): average([*(p.grad for p in self.model.parameters() if p.grad is not None), self.learn.step_loss])
 
-# %% ../../nbs/train/32_learner.ipynb #b28898f5
+# %% ../../nbs/train/32_learner.ipynb #65d6dd7e
 class Tracker:
     "Told what happens while a model learns; every method may be left out"
     def started(self, learn: Learner, plan: TrainSettings, start: tuple[int, float]): "The plan that began at step and second `start` begins, or goes on"
@@ -107,7 +108,7 @@ def tell(
     "Tell each of them"
     for t in trackers if world()[0] == 0 else (): getattr(t, what)(*args, **kwargs)
 
-# %% ../../nbs/train/32_learner.ipynb #a0ce5416
+# %% ../../nbs/train/32_learner.ipynb #a1ef9a4c
 class ProgressBar(Tracker):
     "A bar in the terminal or notebook, the samples above it"
     out = sys.stderr
@@ -137,7 +138,7 @@ class ProgressBar(Tracker):
     def noted(self, text: str, level: str = 'INFO'): tqdm.write(text, file=self.out)
     def finished(self, learn: Learner, error: str | None = None): self.bar.close()
 
-# %% ../../nbs/train/32_learner.ipynb #02170b67
+# %% ../../nbs/train/32_learner.ipynb #ac765157
 @patch
 def best_val_loss(
     self: Learner,
@@ -261,7 +262,7 @@ class ByStep(Callback):
         text = self._aside(lambda: self.learn.generate(**sampling))
         self.tell('sample', dict(step=self.learn.step, text=text, **sampling))
 
-# %% ../../nbs/train/32_learner.ipynb #4d93c643
+# %% ../../nbs/train/32_learner.ipynb #8ead4114
 @patch
 def obey(self: ByStep):
     "Do what was asked for; while paused, wait for more"
@@ -302,7 +303,7 @@ def _scale(self: ByStep, factor: float):
     if not 0 < float(factor) < math.inf: raise ChatGoTError(f'factor={factor} must be a number above 0.')
     self.learn.lr_scale = float(factor)
 
-# %% ../../nbs/train/32_learner.ipynb #febb3789
+# %% ../../nbs/train/32_learner.ipynb #74452e8a
 @contextmanager
 def stop_on_interrupt(learn: Learner) -> Iterator[None]:
     "Turn the first SIGINT or SIGTERM into a request to stop; only Python's main thread gets signals"
@@ -315,7 +316,7 @@ def stop_on_interrupt(learn: Learner) -> Iterator[None]:
     finally:
         for s, handler in before.items(): signal.signal(s, handler)
 
-# %% ../../nbs/train/32_learner.ipynb #4baa51c8
+# %% ../../nbs/train/32_learner.ipynb #9bb5c31e
 def _settings(base: str | Settings, dls: TextDataLoaders, changes: dict) -> Settings:
     s = load_settings(base, env={}) if isinstance(base, str) else base
     if 'init' in changes: raise ChatGoTError('init names weights for `train`; here, give the model itself: gpt_learner(dls, begin=model).')
@@ -366,7 +367,7 @@ def gpt_learner(
     learn.settings, learn.step, learn.seconds, learn.history, learn.stop_asked, learn.lr_scale = s, 0, 0., [], False, 1.
     return learn
 
-# %% ../../nbs/train/32_learner.ipynb #d7d96049
+# %% ../../nbs/train/32_learner.ipynb #8d2a0ca4
 @patch
 def generate(
     self: Learner,
@@ -389,11 +390,12 @@ def run_plan(
     learn.dls.train.serve(learn.step*plan.grad_accum, left)
     by_step = ByStep(plan, learn.settings.sample.model_dump(), trackers, start, requests)
     others = [cb for cb in learn.cbs if isinstance(cb, Recorder) or cb.name == 'progress']
+    shared = [Average()]*(world()[1] > 1)
     by_step.tell('started', learn, plan, start)
     error = None
     try:
         with learn.removed_cbs(others), stop_on_interrupt(learn):
-            learn.fit(1, lr=plan.lr, cbs=[Accumulate(plan.grad_accum), Average(), Clip(plan.clip), by_step])
+            learn.fit(1, lr=plan.lr, cbs=[Accumulate(plan.grad_accum), *shared, Clip(plan.clip), by_step])
     except BaseException as e:
         error = str(e) if isinstance(e, ChatGoTError) else f'{type(e).__name__}: {e}'
         raise
@@ -425,7 +427,7 @@ def fit_steps(
     plan = plan_settings(self, steps, changes).train
     run_plan(self, plan, [ProgressBar()] if trackers is None else trackers, (self.step, self.seconds))
 
-# %% ../../nbs/train/32_learner.ipynb #1e9e7597
+# %% ../../nbs/train/32_learner.ipynb #f267920b
 def plot_losses(
     histories: dict[str, list[dict]],  # name -> lines of metrics
     x: str = 'step',  # step, tokens or seconds

@@ -5,7 +5,7 @@
 # %% auto #0
 __all__ = ['T', 'Resources', 'world', 'agreed', 'wait', 'average']
 
-# %% ../../nbs/train/31_resources.ipynb #2e064b06
+# %% ../../nbs/train/31_resources.ipynb #d0b5a179
 import atexit
 import os
 from datetime import timedelta
@@ -16,7 +16,7 @@ import psutil
 import torch
 from torch import Tensor
 
-# %% ../../nbs/train/31_resources.ipynb #b778a5a7
+# %% ../../nbs/train/31_resources.ipynb #6cb7c455
 class Resources:
     "What this process takes, and how busy the machine is"
     def __init__(self, device: torch.device):
@@ -42,7 +42,7 @@ def _works(f: Callable[[], float]) -> bool:
     except Exception: return False
     return True
 
-# %% ../../nbs/train/31_resources.ipynb #f26a939c
+# %% ../../nbs/train/31_resources.ipynb #56f7bf48
 T = TypeVar('T')
 
 @cache
