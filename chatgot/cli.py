@@ -7,7 +7,7 @@ __all__ = ['app', 'Out', 'RunName', 'Preset', 'Config', 'CorpusName', 'Changes',
            'pipeline', 'generate', 'chat', 'corpus', 'runs', 'clean', 'evaluate', 'compare', 'export', 'serve', 'bench',
            'lab']
 
-# %% ../nbs/70_cli.ipynb #ea561f2a
+# %% ../nbs/70_cli.ipynb #7f29625d
 import json
 import os
 import shutil
@@ -34,7 +34,7 @@ Config = Annotated[Optional[Path], typer.Option(help='A YAML settings file, inst
 CorpusName = Annotated[Optional[str], typer.Option(help='shakespeare, tinyshakespeare, python, or a file, glob, folder or URL.')]
 Changes = Annotated[Optional[list[str]], typer.Argument(metavar='[SECTION.NAME=VALUE]...', help='Settings, over preset, file and environment.')]
 
-# %% ../nbs/70_cli.ipynb #c7300e1e
+# %% ../nbs/70_cli.ipynb #fdb6a77f
 def main():
     "The program `chatgot`"
     try: app(prog_name='chatgot')
@@ -48,7 +48,7 @@ def main():
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         sys.exit(1)
 
-# %% ../nbs/70_cli.ipynb #efd80988
+# %% ../nbs/70_cli.ipynb #d03c5c85
 def _report(run: 'Run', out: Path):
     "Say how a run went and what to type next"
     from chatgot.train.resources import world
@@ -106,7 +106,7 @@ def resume(
     r = Run.open(run, out)
     _report(resume(agreed(lambda: branch(r, settings=settings)) if settings else r), out)
 
-# %% ../nbs/70_cli.ipynb #391773c4
+# %% ../nbs/70_cli.ipynb #e310da5e
 @app.command()
 def config(settings: Changes = None, preset: Preset = 'tiny_char', config: Config = None, corpus: CorpusName = None):
     """Print all settings as `train` would use them, each with where it was set.
@@ -118,7 +118,7 @@ def config(settings: Changes = None, preset: Preset = 'tiny_char', config: Confi
     """
     print(explain(layers(preset, config, _changes(corpus, settings))))
 
-# %% ../nbs/70_cli.ipynb #93b08616
+# %% ../nbs/70_cli.ipynb #dd3308bd
 @app.command()
 def pipeline(
     config: Annotated[Path, typer.Argument(metavar='SETTINGS.YAML', help='A settings file.')],
@@ -138,7 +138,7 @@ def pipeline(
     run = pipeline(s, name or config.stem, out)
     _report(run, out)
 
-# %% ../nbs/70_cli.ipynb #422edf85
+# %% ../nbs/70_cli.ipynb #0f3ec2cc
 @app.command()
 def generate(
     run: RunName,
@@ -170,7 +170,7 @@ def generate(
     for i, piece in enumerate(pieces): print((s.prompt if i == 0 else '') + piece.text, end='', flush=True)
     print()
 
-# %% ../nbs/70_cli.ipynb #51bf0b37
+# %% ../nbs/70_cli.ipynb #d22f105b
 @app.command()
 def chat(
     run: RunName,
@@ -193,7 +193,7 @@ def chat(
     from chatgot.train.run import Run
     converse(Chat(Run.open(run, out), as_, me, **{k: v for k, v in given.items() if v is not None}))
 
-# %% ../nbs/70_cli.ipynb #e010266a
+# %% ../nbs/70_cli.ipynb #6f6c39a7
 @app.command()
 def corpus(
     name: Annotated[str, typer.Argument(metavar='NAME_OR_PATH', help='shakespeare, tinyshakespeare, python, or a file, glob, folder or URL.')],
@@ -247,7 +247,7 @@ def clean(
     chosen = [Run.open(n, out) for n in names] if names else [r for r in runs(out) if not r.running]
     for r in chosen: print(f'{r.name:32} {clean(r)/1e6:8.1f} MB freed')
 
-# %% ../nbs/70_cli.ipynb #ae487eeb
+# %% ../nbs/70_cli.ipynb #79470b35
 @app.command()
 def evaluate(
     run: RunName,
@@ -290,7 +290,7 @@ def compare(
     print(found)
     print('Written:', *found.save(to))
 
-# %% ../nbs/70_cli.ipynb #fed6f54b
+# %% ../nbs/70_cli.ipynb #55c4cae1
 @app.command()
 def export(
     run: RunName,
@@ -312,7 +312,7 @@ def export(
     folder = export(Run.open(run, runs_in), to, dest, kind, licence)
     print(f'{folder} holds: ' + ', '.join(sorted(p.name for p in folder.iterdir())))
 
-# %% ../nbs/70_cli.ipynb #40a8eba2
+# %% ../nbs/70_cli.ipynb #f297616a
 @app.command()
 def serve(
     runs: Annotated[list[str], typer.Argument(metavar='RUN... [serve.NAME=VALUE]...', help='Runs, by folder or name, and settings of the server.')],
@@ -337,7 +337,7 @@ def serve(
     from chatgot.train.run import Run
     serve([Run.open(r, out) for r in names], s)
 
-# %% ../nbs/70_cli.ipynb #f2ca663b
+# %% ../nbs/70_cli.ipynb #daf5f0e1
 @app.command()
 def bench(
     name: Annotated[str, typer.Argument(metavar='NAME', help='What to measure: dashboard, generate, prepare or serve.')],
@@ -361,7 +361,7 @@ def bench(
     print(report)
     if out: report.save(out)
 
-# %% ../nbs/70_cli.ipynb #1a47c8e5
+# %% ../nbs/70_cli.ipynb #c38b6f96
 @app.command(context_settings={'allow_extra_args': True, 'ignore_unknown_options': True})
 def lab(ctx: typer.Context):
     """Open the quick start in JupyterLab; options are passed on to it.
