@@ -51,6 +51,8 @@ def main():
 # %% ../nbs/70_cli.ipynb #d07d58f2
 def _report(run: 'Run', out: Path):
     "Say how a run went and what to type next"
+    from chatgot.train.resources import world
+    if world()[0]: return
     name = run.name if run.folder.parent == out and out == Path('runs') else str(run.folder)
     if run.status != 'finished':
         print(f'\nStopped and saved at step {run.checkpoints.named("latest")}. Go on with:\n  chatgot resume {name}')
@@ -99,9 +101,10 @@ def resume(
       chatgot resume book
       chatgot resume book train.lr=1e-3
     """
+    from chatgot.train.resources import agreed
     from chatgot.train.run import Run, branch, resume
     r = Run.open(run, out)
-    _report(resume(branch(r, settings=settings) if settings else r), out)
+    _report(resume(agreed(lambda: branch(r, settings=settings)) if settings else r), out)
 
 # %% ../nbs/70_cli.ipynb #8be31735
 @app.command()

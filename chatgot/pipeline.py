@@ -13,11 +13,12 @@ from typing import Callable, Iterable
 from fastai.learner import Learner
 
 import chatgot.text.report  # adds Corpus.report
-from .config import Settings, write_atomic
+from .config import ChatGoTError, Settings, write_atomic
 from .evaluate.report import evaluate
 from .model.sampling import generate
 from .text.corpus import Corpus
 from .train.learner import Tracker
+from .train.resources import world
 from .train.run import Run, carry_out, check_same, prepare, resume
 
 # %% ../nbs/69_pipeline.ipynb #a2155013
@@ -40,6 +41,7 @@ def pipeline(
     say: Callable[[str], None] = print,  # told of each stage
 ) -> Run:  # not finished, if the training was stopped
     "Carry out what is left of a run: prepare, train, evaluate, generate"
+    if world()[1] > 1: raise ChatGoTError('A pipeline runs in one process. With torchrun, use chatgot train.')
     run = Run(Path(out)/name)
     if run.folder.exists(): check_same(run, settings)
     made, results = {}, {'prepare': 'corpus.json', 'train': None, 'evaluate': 'evaluation.json', 'generate': 'generated.txt'}

@@ -6,7 +6,7 @@
 __all__ = ['ResidentTokens', 'MappedTokens', 'n_windows', 'epoch_order', 'Batches', 'TrainBatches', 'ValidBatches',
            'TextDataLoaders']
 
-# %% ../../nbs/text/16_batches.ipynb #587a9b0c
+# %% ../../nbs/text/16_batches.ipynb #2b91a22a
 from pathlib import Path
 from typing import Iterator
 
@@ -24,12 +24,12 @@ from .corpus import Corpus
 from .store import token_arrays, token_file
 from .tokenizer import Tokenizer, token_dtype
 
-# %% ../../nbs/text/16_batches.ipynb #5371f226
+# %% ../../nbs/text/16_batches.ipynb #f11384aa
 def _pick(ids: np.ndarray, start_B: np.ndarray, seq_len: int) -> tuple[Tensor, Tensor]:
     window_BT = sliding_window_view(ids, seq_len + 1)[start_B]
     return tuple(torch.from_numpy(part.astype(np.int64)) for part in (window_BT[:, :-1], window_BT[:, 1:]))
 
-# %% ../../nbs/text/16_batches.ipynb #3b678c09
+# %% ../../nbs/text/16_batches.ipynb #402f7be4
 class ResidentTokens:
     "A text's ids in the memory of the device"
     def __init__(self,
@@ -56,7 +56,7 @@ class ResidentTokens:
         unsigned = (1 << 8 * self.ids.itemsize) - 1
         return tuple(self.bits[index_BT + shift].long() & unsigned for shift in (0, 1))
 
-# %% ../../nbs/text/16_batches.ipynb #5bb53f0e
+# %% ../../nbs/text/16_batches.ipynb #95f62912
 class MappedTokens:
     "A text's ids in a file, read window by window"
     def __init__(self,
@@ -75,7 +75,7 @@ class MappedTokens:
         ids = np.memmap(self.path, self.dtype, 'r')
         return tuple(t.to(self.device) for t in _pick(ids, start_B, seq_len))
 
-# %% ../../nbs/text/16_batches.ipynb #aea6e270
+# %% ../../nbs/text/16_batches.ipynb #54b16086
 def n_windows(n: int, seq_len: int) -> int:
     "Windows of `seq_len` in one epoch of `n` tokens, whatever its phase"
     return max(1, n // seq_len - 1)
@@ -91,7 +91,7 @@ def epoch_order(
     rng = np.random.RandomState([seed, epoch])
     return rng.randint(min(seq_len, n - w * seq_len)), rng.permutation(np.arange(w, dtype=np.uint32))
 
-# %% ../../nbs/text/16_batches.ipynb #33058629
+# %% ../../nbs/text/16_batches.ipynb #49f04f15
 class Batches:
     "Windows of `seq_len` tokens, `bs` at a time"
     n_inp = 1  # fastai: one tensor goes into the model, the other is the target
@@ -111,7 +111,7 @@ class Batches:
     def device(self) -> torch.device: return self.tokens.device
     def to(self, device): self.tokens.to(device)
 
-# %% ../../nbs/text/16_batches.ipynb #c384340e
+# %% ../../nbs/text/16_batches.ipynb #be579876
 class TrainBatches(Batches):
     "Shuffled windows; batch `i` of a seed is always the same batch"
     split = 'training'
@@ -120,7 +120,7 @@ class TrainBatches(Batches):
         super().__init__(tokens, seq_len, bs)
         self.seed, self.n_windows, self._order = seed, n_windows(len(tokens), seq_len), (None, 0, None)
         self.per_epoch = -(-self.n_windows // bs)
-        self.next_batch, self.n = 0, self.per_epoch
+        self.next_batch, self.n, self.mine = 0, self.per_epoch, slice(None)
 
     def starts(self, i: int) -> np.ndarray:
         "Where the windows of batch `i` begin"
@@ -134,9 +134,9 @@ class TrainBatches(Batches):
 
     def batch(self, i: int) -> tuple[Tensor, Tensor]:
         "Batch number `i`: x_BT and y_BT, the successor of each token"
-        return self.tokens.windows(self.starts(i), self.seq_len)
+        return self.tokens.windows(self.starts(i)[self.mine], self.seq_len)
 
-# %% ../../nbs/text/16_batches.ipynb #c5db9265
+# %% ../../nbs/text/16_batches.ipynb #04d54c91
 @patch
 def serve(self: TrainBatches,
     start: int,  # number of the next batch
@@ -155,7 +155,19 @@ def __iter__(self: TrainBatches) -> Iterator[tuple[Tensor, Tensor]]:
         self.next_batch += 1
         yield self.batch(self.next_batch - 1)
 
-# %% ../../nbs/text/16_batches.ipynb #3218f230
+# %% ../../nbs/text/16_batches.ipynb #b206980e
+@patch
+def share(self: TrainBatches,
+    rank: int,  # of this process: 0, 1, … size-1
+    size: int,  # processes
+) -> TrainBatches:
+    "From now on, take one of `size` equal parts of each batch"
+    if self.bs % size: raise ChatGoTError(f'A batch of {self.bs} can\'t be shared equally by {size} processes.\n'
+                                          f'Set train.batch_size to a multiple of {size}.')
+    self.mine = slice(rank, None, size)
+    return self
+
+# %% ../../nbs/text/16_batches.ipynb #67ea669f
 class ValidBatches(Batches):
     "Every window of the text, once, in order"
     split = 'validation'
@@ -181,7 +193,7 @@ class ValidBatches(Batches):
             y_BT[-1, -over:] = -100
         return x_BT, y_BT
 
-# %% ../../nbs/text/16_batches.ipynb #57b99d6e
+# %% ../../nbs/text/16_batches.ipynb #17327e1f
 class TextDataLoaders(DataLoaders):
     "Training and validation batches of a text"
     def __init__(self, train: TrainBatches, valid: ValidBatches, tok: Tokenizer, settings: dict):
@@ -218,7 +230,7 @@ class TextDataLoaders(DataLoaders):
         return (f'{train:,} tokens to learn from, {valid:,} to validate on; '
                 f'batches of {self.bs} x {self.seq_len} on {self.device}')
 
-# %% ../../nbs/text/16_batches.ipynb #53ecdafe
+# %% ../../nbs/text/16_batches.ipynb #bb1df10f
 @patch
 def one_batch(self: TrainBatches) -> tuple[Tensor, Tensor]: return self.batch(self.next_batch)
 

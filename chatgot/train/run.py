@@ -6,16 +6,16 @@
 __all__ = ['Run', 'runs', 'RunWriter', 'new_run', 'carry_out', 'train', 'prepare', 'check_same', 'resume', 'branch', 'clean',
            'folder_size']
 
-# %% ../../nbs/train/36_run.ipynb #fef05b2c
+# %% ../../nbs/train/36_run.ipynb #a8cb180e
 import errno
 import json
 import shutil
 import time
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 from datetime import datetime, timezone
 from pathlib import Path
-from typing import Iterable, Iterator
+from typing import Callable, Iterable, Iterator
 
 from fastai.learner import Learner
 from filelock import FileLock, Timeout
@@ -32,9 +32,10 @@ from .checkpoint import Checkpoints, load_checkpoint, verify
 from .control import Tail
 from .learner import Diverged, ProgressBar, Tracker, gpt_learner, out_of_patience, run_plan, tell
 from .optimizer import progress
+from .resources import agreed, wait, world
 from .tracking import check_installed, outside
 
-# %% ../../nbs/train/36_run.ipynb #18536ea1
+# %% ../../nbs/train/36_run.ipynb #018e1cce
 @dataclass(frozen=True)
 class Run:
     "A run's folder"
@@ -123,7 +124,7 @@ def runs(
     found = [Run(f.parent) for f in Path(out).glob('*/config.yaml')]
     return sorted(found, key=lambda r: (r.folder/'config.yaml').stat().st_mtime)
 
-# %% ../../nbs/train/36_run.ipynb #8a31befc
+# %% ../../nbs/train/36_run.ipynb #aa2ed50d
 class RunWriter(Tracker):
     "Writes a run's folder as training goes"
     def __init__(self, run: Run): self.run, self.ckpts, self.waiting = run, run.checkpoints, {}
@@ -168,17 +169,25 @@ class RunWriter(Tracker):
                     raise
         except OSError: self.waiting[name] = data
 
-# %% ../../nbs/train/36_run.ipynb #4a360b4c
+# %% ../../nbs/train/36_run.ipynb #592fb3e4
 def _data(s: Settings) -> tuple: return s.data, s.train.batch_size, s.train.seed, s.train.device
 
 def _learner(s: Settings, tok: Tokenizer | None = None, begin: GPT | None = None, like: Learner | None = None) -> Learner:
     "A learner for these settings; batches are shared with one `like` it, where that has the same"
     if like and _data(like.settings) == _data(s): return gpt_learner(like.dls, s)
+    return gpt_learner(_first_in_one(lambda: _batches(s, tok)), s, begin)
+
+def _batches(s: Settings, tok: Tokenizer | None) -> TextDataLoaders:
     corpus = Corpus.load(s.data.corpus)
     tok = tok or train_tokenizer(s.data.tokenizer, corpus, s.data.vocab_size)
-    dls = TextDataLoaders.from_corpus(corpus, tok, s.data.seq_len, s.train.batch_size, s.data.val_fraction,
-                                      s.data.split, s.train.seed, s.train.device)
-    return gpt_learner(dls, s, begin)
+    return TextDataLoaders.from_corpus(corpus, tok, s.data.seq_len, s.train.batch_size, s.data.val_fraction,
+                                       s.data.split, s.train.seed, s.train.device)
+
+def _first_in_one(make: Callable[[], TextDataLoaders]) -> TextDataLoaders:
+    "Made by process 0 before the others, who then find in the cache what it kept there"
+    made = None if world()[0] else make()
+    agreed(lambda: None)
+    return make() if world()[0] else made
 
 def _first_weights(s: Settings) -> tuple[Settings, Tokenizer | None, GPT | None]:
     "What `train.init` names, and settings with its shape"
@@ -202,17 +211,20 @@ def _new_folder(out: str | Path, name: str | None, corpus: str) -> Path:
         raise ChatGoTError(f'The run folder {folder} exists already. Choose another name, go on with it (chatgot resume {folder}) or delete it.')
     return folder
 
-# %% ../../nbs/train/36_run.ipynb #bf9a1e7c
+# %% ../../nbs/train/36_run.ipynb #a88462eb
 def new_run(
     learn: Learner,  # its counters start from zero; its weights stay as they are
     name: str | None = None,  # of the run; None: corpus and time
     out: str | Path = 'runs',  # where runs are kept
 ) -> Run:  # to be carried out
     "Make the folder of a run that a learner is to carry out"
-    s = learn.settings
-    folder = _new_folder(out, name, s.data.corpus)
     learn.step, learn.seconds, learn.history, learn.lr_scale = 0, 0., [], 1.
     if not learn.opt: learn.create_opt()
+    return agreed(lambda: _make_folder(learn, name, out))
+
+def _make_folder(learn: Learner, name: str | None, out: str | Path) -> Run:
+    s = learn.settings
+    folder = _new_folder(out, name, s.data.corpus)
     with _appears(folder) as tmp:
         _check_room(12*n_params(learn.model)*(s.train.keep_last + 2), folder.parent)
         learn.dls.tok.save(tmp/'tokenizer.json')
@@ -238,7 +250,7 @@ def _check_room(need: int, where: Path):
         f'There is no room for the run: its checkpoints need about {need/1e6:.0f} MB and {where} has {free/1e6:.0f} MB left.\n'
         'Make room, choose another --out, or set train.keep_last=1.')
 
-# %% ../../nbs/train/36_run.ipynb #e6aa13b3
+# %% ../../nbs/train/36_run.ipynb #fd5765c4
 def carry_out(
     learn: Learner,
     run: Run,
@@ -249,10 +261,11 @@ def carry_out(
     learn.branched, trackers = None, [ProgressBar()] if trackers is None else list(trackers)
     told = [RunWriter(run), *trackers]
     told += outside(run.folder, learn.settings, report=lambda text: tell(told[:2], 'noted', text, 'WARNING'))
-    with run.writing():
+    with nullcontext() if world()[0] else run.writing():
         if go_back: _go_back(learn, run, told)
-        if _carried_out(learn.step, learn.seconds, learn.history, learn.settings.train): told[0].finished(learn)
+        if _carried_out(learn.step, learn.seconds, learn.history, learn.settings.train): tell(told[:1], 'finished', learn)
         else: _carry_out(learn, run, told)
+    learn.branched = agreed(lambda: learn.branched)
     return run if learn.branched is None else resume(learn.branched, trackers, learn)
 
 def _carry_out(learn: Learner, run: Run, trackers: list[Tracker]):
@@ -266,16 +279,21 @@ def _carry_out(learn: Learner, run: Run, trackers: list[Tracker]):
             rollbacks, scale = rollbacks - 1, learn.lr_scale/2
             step = _go_back(learn, run, trackers)
             learn.lr_scale = scale
-            run.checkpoints.save(learn)
+            agreed(lambda: run.checkpoints.save(learn))
             tell(trackers, 'noted', f'{str(e).splitlines()[0]} Back to step {step}, with half the learning rate.', 'WARNING')
 
 def _go_back(learn: Learner, run: Run, trackers: list[Tracker]) -> int:
     "Put learner and folder into the state of the newest checkpoint that is whole; its step"
-    step, _ = run.checkpoints.load(lambda path: load_checkpoint(learn, path),
-                                   report=lambda text: tell(trackers, 'noted', text, 'WARNING'))
-    for name in ('metrics.jsonl', 'samples.jsonl'): write_atomic(run.folder/name, _until(run.folder/name, step))
-    run.checkpoints.drop_after(step)
-    learn.history = run.metrics
+    def last_whole() -> tuple[int, list[dict]]:
+        step, _ = run.checkpoints.load(lambda path: load_checkpoint(learn, path),
+                                       report=lambda text: tell(trackers, 'noted', text, 'WARNING'))
+        for name in ('metrics.jsonl', 'samples.jsonl'): write_atomic(run.folder/name, _until(run.folder/name, step))
+        run.checkpoints.drop_after(step)
+        return step, run.metrics
+
+    step, learn.history = agreed(last_whole)
+    if world()[0]: load_checkpoint(learn, run.checkpoints.path(step))
+    wait()
     return step
 
 def train(
@@ -286,9 +304,9 @@ def train(
     resume: bool = False,  # go on with the run of that name if there is one; a complete one is returned as it is
 ) -> Run:
     "Train a model and write the run down"
-    if resume and name and (Path(out)/name/'config.yaml').exists():
+    if resume and name and agreed((Path(out)/name/'config.yaml').exists):
         check_same(run := Run(Path(out)/name), settings)
-        return run if run.status == 'finished' else carry_out(_learner(run.settings, run.tokenizer), run, trackers, go_back=True)
+        return run if agreed(lambda: run.status) == 'finished' else carry_out(_learner(run.settings, run.tokenizer), run, trackers, go_back=True)
     return carry_out(*prepare(settings, name, out), trackers)
 
 def prepare(
@@ -298,7 +316,7 @@ def prepare(
 ) -> tuple[Learner, Run]:
     "All that a run needs: text, tokenizer, batches, model, and its folder"
     check_installed(settings.track)
-    _new_folder(out, name, settings.data.corpus)  # a name that is taken is an error at once
+    agreed(lambda: _new_folder(out, name, settings.data.corpus))  # a name that is taken is an error at once
     learn = _learner(*_first_weights(settings))
     return learn, new_run(learn, name, out)
 
@@ -310,14 +328,14 @@ def check_same(
     if changed := differences(run.settings, settings): raise ChatGoTError(
         f"The run '{run.name}' has other settings: {', '.join(f'{k}={a!r}, not {b!r}' for k, (a, b) in changed.items())}. Choose another name.")
 
-# %% ../../nbs/train/36_run.ipynb #cbc07705
+# %% ../../nbs/train/36_run.ipynb #28cfdff8
 def resume(
     run: Run,  # one that was stopped, or killed
     trackers: Iterable[Tracker] | None = None,  # told what happens, besides the run folder; None: a progress bar
     like: Learner | None = None,  # its batches serve again, where the settings agree
 ) -> Run:
     "Go on with a run from its latest whole checkpoint, exactly"
-    if run.status == 'finished': raise ChatGoTError(
+    if agreed(lambda: run.status) == 'finished': raise ChatGoTError(
         f"The run '{run.name}' is complete, {run.metrics[-1]['step']} steps. To train longer, start one with more train.steps.")
     return carry_out(_learner(run.settings, run.tokenizer, like=like), run, trackers, go_back=True)
 
@@ -325,7 +343,7 @@ def _until(path: Path, step: int) -> str:
     "The lines of a file up to a step"
     return ''.join(_line(r) for r in Tail(path).new() if r['step'] <= step)
 
-# %% ../../nbs/train/36_run.ipynb #66b8f9dd
+# %% ../../nbs/train/36_run.ipynb #f9a804cb
 def branch(
     run: Run,
     step: int | None = None,  # of a checkpoint; None: the latest
@@ -361,7 +379,7 @@ def _copy(run: Run, step: int, folder: Path, s: Settings) -> Run:
         (tmp/'config.yaml').write_text(to_yaml(s), encoding='utf-8')
         shutil.copyfile(run.folder/'tokenizer.json', tmp/'tokenizer.json')
 
-# %% ../../nbs/train/36_run.ipynb #92435202
+# %% ../../nbs/train/36_run.ipynb #cb20fbec
 def clean(
     run: Run,  # not one that is running
 ) -> int:  # bytes that were freed
