@@ -87,7 +87,7 @@ def compare(
     text = nanogpt_file(checkout, 'data', 'shakespeare_char', 'input.txt')
     for seed in range(rounds):
         theirs = train_nanogpt(checkout, data)
-        look = max(train_ours(text, .1, seed)['seconds'], .1)
+        look = train_ours(text, .1, seed)['seconds']
         contest = {'nanoGPT': theirs, 'chatgot, in a tenth': train_ours(text, theirs['seconds']/10 - look, seed, *SOON),
                    'chatgot, as long': train_ours(text, theirs['seconds'] - look, seed)}
         rows += [dict(name=name, seed=seed) | found | dict(of_their_time=found['seconds']/theirs['seconds']) for name, found in contest.items()]
