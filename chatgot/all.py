@@ -5,7 +5,7 @@
 # %% auto #0
 __all__ = []
 
-# %% ../nbs/71_all.ipynb #7cc22f13
+# %% ../nbs/71_all.ipynb #82888d5f
 from .config import *
 from .text.sources import *
 from .text.corpus import *
@@ -14,6 +14,7 @@ from .text.tokenizer import *
 from .text.subwords import *
 from .text.store import *
 from .text.batches import *
+from .text.ngrams import *
 from .model.gpt import *
 from .model.sampling import *
 from .model.weights import *
@@ -22,6 +23,7 @@ from .model.quantize import *
 from .model.export import *
 from .train.optimizer import *
 from .train.resources import *
+from .train.step import *
 from .train.learner import *
 from .train.checkpoint import *
 from .train.control import *

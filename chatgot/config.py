@@ -9,7 +9,7 @@ __all__ = ['BOUNDS', 'TYPES', 'ChatGoTError', 'nearest', 'Section', 'ModelSettin
            'differences', 'flat', 'load_settings', 'to_yaml', 'explain', 'sync', 'write_atomic', 'cache_dir',
            'pick_device', 'set_seed']
 
-# %% ../nbs/00_config.ipynb #cd8edf28
+# %% ../nbs/00_config.ipynb #25d6b0ef
 import json
 import os
 import reprlib
@@ -23,7 +23,7 @@ import yaml
 from dotenv import dotenv_values
 from pydantic import BaseModel, ConfigDict, Field, PositiveInt, TypeAdapter, ValidationError, field_validator, model_validator
 
-# %% ../nbs/00_config.ipynb #6828b7ea
+# %% ../nbs/00_config.ipynb #e8f6d8da
 class ChatGoTError(Exception):
     "What was wrong, where, and what to do, in one or two lines"
     def __init__(self, message: str):
@@ -32,7 +32,7 @@ class ChatGoTError(Exception):
 
     def __str__(self) -> str: return self.message  # fastai puts words before the first of args
 
-# %% ../nbs/00_config.ipynb #d00217c9
+# %% ../nbs/00_config.ipynb #b20b1dd9
 def nearest(
     name: str,  # what was asked for
     known: Iterable[str],  # the names there are
@@ -42,12 +42,12 @@ def nearest(
     close = get_close_matches(name.lower(), lower, n=1, cutoff=0.5)
     return f"Did you mean '{lower[close[0]]}'?" if close else f"Known: {', '.join(known)}."
 
-# %% ../nbs/00_config.ipynb #ef5d7510
+# %% ../nbs/00_config.ipynb #06da0a34
 class Section(BaseModel):
     "A group of settings; unknown names are errors"
     model_config = ConfigDict(extra='forbid', validate_assignment=True, allow_inf_nan=False, protected_namespaces=())
 
-# %% ../nbs/00_config.ipynb #ead92f63
+# %% ../nbs/00_config.ipynb #d80dcc71
 class ModelSettings(Section):
     "The shape of the GPT"
     family: Literal['gpt2', 'modern'] = Field('modern', description=
@@ -60,7 +60,7 @@ class ModelSettings(Section):
     tied: bool = Field(True, description='compare with the embeddings at the end; false: with a table of its own')
     dropout: float = Field(0., ge=0, lt=1, description='share of activations dropped while training')
 
-# %% ../nbs/00_config.ipynb #598cd9f0
+# %% ../nbs/00_config.ipynb #613d33af
 class DataSettings(Section):
     "The text and how it is cut up"
     corpus: str = Field('shakespeare', description='a built-in text, a file, glob, folder or URL')
@@ -72,7 +72,7 @@ class DataSettings(Section):
     split: Literal['contiguous', 'document'] = Field('contiguous', description=
         'contiguous: validate on the last part of the text; document: on whole documents drawn at random')
 
-# %% ../nbs/00_config.ipynb #39f79751
+# %% ../nbs/00_config.ipynb #12da5f83
 class TrainSettings(Section):
     "How the model learns"
     steps: PositiveInt | None = Field(1000, description='optimizer steps to take; none: until seconds are up')
@@ -83,6 +83,8 @@ class TrainSettings(Section):
     lr: float = Field(3e-3, gt=0, le=100, description='peak learning rate')
     warmup_steps: int = Field(20, ge=0, description='steps of linear warm-up; then linear decay to zero')
     weight_decay: float = Field(0.1, ge=0, description='decoupled weight decay of matrices')
+    teach: float = Field(0., ge=0, le=1, description=
+        "share of the loss that the text's n-grams set at first, falling to 0; for a new model with few different tokens")
     init: str | None = Field(None, description=
         "begin from these weights, with their shape and tokenizer: a run's folder, a Hugging Face folder, or owner/name on the hub")
     lora_rank: PositiveInt | None = Field(None, description=
@@ -109,7 +111,7 @@ class TrainSettings(Section):
         if self.steps is None and self.seconds is None: raise ValueError('set train.steps or train.seconds')
         return self
 
-# %% ../nbs/00_config.ipynb #fea572fa
+# %% ../nbs/00_config.ipynb #bc91e1e8
 class SampleSettings(Section):
     "How text is written"
     prompt: str = Field('\n', description='text to go on from')
@@ -122,7 +124,7 @@ class SampleSettings(Section):
     seed: int | None = Field(None, ge=0, lt=2**63, description='the same seed writes the same text; none: a new one')
     stop: list[str] = Field([], description='stop before any of these strings')
 
-# %% ../nbs/00_config.ipynb #b451c987
+# %% ../nbs/00_config.ipynb #458c9079
 class TrackSettings(Section):
     "Where a run is told besides its folder; needs chatgot[track]"
     mlflow: str | None = Field(None, description='MLflow: a tracking URI, or local for mlflow.db beside the runs; none: not told')
@@ -130,7 +132,7 @@ class TrackSettings(Section):
     wandb: Literal['offline', 'online'] | None = Field(None, description=
         'Weights & Biases: offline, for `wandb sync` later, or online; none: not told')
 
-# %% ../nbs/00_config.ipynb #f4b1d4d7
+# %% ../nbs/00_config.ipynb #f96403df
 class ServeSettings(Section):
     "The model behind an API"
     host: str = Field('127.0.0.1', description='address to listen at; other machines reach only 0.0.0.0 or one of this machine')
@@ -153,7 +155,7 @@ class ServeSettings(Section):
     @classmethod
     def _commas(cls, v: Any) -> Any: return [s.strip() for s in v.split(',') if s.strip()] if isinstance(v, str) else v
 
-# %% ../nbs/00_config.ipynb #0a72a168
+# %% ../nbs/00_config.ipynb #f1cf622c
 class Settings(Section):
     "Everything that shapes a run"
     model: ModelSettings = ModelSettings()
@@ -174,12 +176,12 @@ class Settings(Section):
             raise ValueError('model.n_kv_head: the gpt2 family has one key/value head per head; set model.family=modern')
         return self
 
-# %% ../nbs/00_config.ipynb #ffc2f453
+# %% ../nbs/00_config.ipynb #ef41c099
 def fields() -> dict[str, Any]:  # dotted name -> pydantic's description of the setting
     "Every setting there is, by its dotted name"
     return {f'{s}.{k}': f for s, m in Settings.model_fields.items() for k, f in m.annotation.model_fields.items()}
 
-# %% ../nbs/00_config.ipynb #4e8d6cbb
+# %% ../nbs/00_config.ipynb #8c22c92b
 BOUNDS = {'exclusiveMinimum': '>', 'minimum': '≥', 'maximum': '≤', 'exclusiveMaximum': '<'}
 TYPES = {'integer': 'whole number', 'number': 'number', 'string': 'text', 'boolean': 'true, false', 'array': 'list', 'null': 'none'}
 
@@ -203,7 +205,7 @@ def _plain(value: Any) -> str:
     text = yaml.safe_dump({'x': value}, default_flow_style=True, allow_unicode=True, width=10**6).strip()[4:-1]
     return json.dumps(value) if '\n' in text else text
 
-# %% ../nbs/00_config.ipynb #0691d4da
+# %% ../nbs/00_config.ipynb #6b984747
 def presets(
     kind: str = 'experiments',  # experiments, models, data or train
 ) -> list[str]:  # their names
@@ -226,7 +228,7 @@ def _section(given: Any, kind: str) -> Any:
     if not isinstance(given, dict) or 'preset' not in given: return given
     return preset(given['preset'], kind) | {k: v for k, v in given.items() if k != 'preset'}
 
-# %% ../nbs/00_config.ipynb #b66d499b
+# %% ../nbs/00_config.ipynb #65ddd073
 def read_yaml(
     path: str | Path,  # a settings file
 ) -> dict:  # sections of settings
@@ -238,7 +240,7 @@ def read_yaml(
     if not isinstance(d, dict): raise ChatGoTError(f'{path}: expected sections like `train:` with settings below them.')
     return _expand(d)
 
-# %% ../nbs/00_config.ipynb #c861c53b
+# %% ../nbs/00_config.ipynb #9e3494e5
 def _typed(name: str, text: str) -> Any:
     f = fields().get(name)
     if f is None: return text
@@ -255,7 +257,7 @@ def from_dotted(
         d.setdefault(section, {})[name] = _typed(k, v)
     return d
 
-# %% ../nbs/00_config.ipynb #34287657
+# %% ../nbs/00_config.ipynb #b4a11131
 def from_env(
     env: dict[str, str],  # the process's environment, say
 ) -> dict:  # section -> name -> value
@@ -263,7 +265,7 @@ def from_env(
     mine = {k[8:].lower().replace('__', '.', 1): v for k, v in env.items() if k.startswith('CHATGOT_') and '__' in k}
     return from_dotted({k: v for k, v in mine.items() if v is not None})
 
-# %% ../nbs/00_config.ipynb #73f97668
+# %% ../nbs/00_config.ipynb #8eda4c15
 def from_args(
     args: Iterable[str],  # such as `train.lr=3e-4`
 ) -> dict:  # section -> name -> value
@@ -273,7 +275,7 @@ def from_args(
             raise ChatGoTError(f"'{a}' is not a setting. Write it as section.name=value, for example train.steps=100.")
     return from_dotted(dict(a.split('=', 1) for a in args))
 
-# %% ../nbs/00_config.ipynb #b886c99e
+# %% ../nbs/00_config.ipynb #a265d344
 def nearest_setting(
     name: str,  # with or without its section
 ) -> str:  # "Did you mean …?", or what the section has
@@ -284,7 +286,7 @@ def nearest_setting(
     if like(best)[0] >= 0.5: return f"Did you mean '{best}'?"
     return f'Known: {", ".join(f for f in fields() if f.startswith(section))}.'
 
-# %% ../nbs/00_config.ipynb #a2f4360d
+# %% ../nbs/00_config.ipynb #8e22fd87
 def _message(e: ValidationError) -> str:
     "The first of pydantic's complaints, in our words"
     err = e.errors()[0]
@@ -346,14 +348,14 @@ def load_settings(    preset_name: str = 'tiny_char',  # an experiment that ship
     "Settings from preset or file < `.env` < environment < command line"
     return check(merge(*layers(preset_name, file, args, env).values()))
 
-# %% ../nbs/00_config.ipynb #bcc8cfeb
+# %% ../nbs/00_config.ipynb #d656d195
 def to_yaml(
     s: Settings,
 ) -> str:  # every setting, defaults too
     "Settings as a file that `load_settings` reads"
     return yaml.safe_dump(s.model_dump(), sort_keys=False, allow_unicode=True)
 
-# %% ../nbs/00_config.ipynb #3bad0f59
+# %% ../nbs/00_config.ipynb #74e6ad94
 def explain(
     layers: dict[str, dict],  # from `layers`
 ) -> str:  # YAML, where each value came from behind it
@@ -367,7 +369,7 @@ def explain(
             lines.append(f'{f"  {k}: {_plain(v)}":40} # {where[-1] if where else "default"}')
     return '\n'.join(lines)
 
-# %% ../nbs/00_config.ipynb #a0445eed
+# %% ../nbs/00_config.ipynb #2f6da744
 def sync(
     folder: str | Path,
 ):
@@ -395,7 +397,7 @@ def write_atomic(
         Path(tmp).unlink(missing_ok=True)
         raise
 
-# %% ../nbs/00_config.ipynb #1e4aef89
+# %% ../nbs/00_config.ipynb #5936871c
 def cache_dir() -> Path:  # made if need be
     "Where texts and token files are kept: `$CHATGOT_CACHE`, or `~/.cache/chatgot`"
     d = Path(os.environ.get('CHATGOT_CACHE') or Path.home()/'.cache'/'chatgot')
@@ -404,7 +406,7 @@ def cache_dir() -> Path:  # made if need be
         raise ChatGoTError(f"Can't make the cache folder {d}: {e.strerror}. Set CHATGOT_CACHE to another place.") from None
     return d
 
-# %% ../nbs/00_config.ipynb #04374b46
+# %% ../nbs/00_config.ipynb #7b0a2a10
 def pick_device(
     name: str = 'auto',  # cpu, cuda, cuda:1, mps or auto
 ):  # -> torch.device

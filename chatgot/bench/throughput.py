@@ -5,7 +5,7 @@
 # %% auto #0
 __all__ = ['SHAPE', 'Step', 'some_tokens', 'our_step', 'nanogpt_step', 'speed', 'Clock', 'loop_cost', 'main']
 
-# %% ../../nbs/bench/86_throughput.ipynb #0e4b36d5
+# %% ../../nbs/bench/86_throughput.ipynb #911dbf26
 import statistics
 import time
 from pathlib import Path
@@ -20,10 +20,11 @@ from ..model.gpt import GPT, GPTConfig
 from ..text.batches import ResidentTokens, TextDataLoaders, TrainBatches
 from ..text.corpus import Corpus
 from ..text.tokenizer import CharTokenizer
-from ..train.learner import Tracker, gpt_learner, lm_loss, pick_precision
+from ..train.learner import Tracker, gpt_learner, pick_precision
 from ..train.optimizer import make_optimizer
+from ..train.step import lm_loss
 
-# %% ../../nbs/bench/86_throughput.ipynb #9f7dbdc6
+# %% ../../nbs/bench/86_throughput.ipynb #e6147ba0
 SHAPE = GPTConfig(65, 64, 'gpt2', 4, 4, None, 128)
 Step = Callable[[], None]
 
@@ -51,7 +52,7 @@ def our_step(
         opt.step(); opt.zero_grad()
     return step
 
-# %% ../../nbs/bench/86_throughput.ipynb #54427f8d
+# %% ../../nbs/bench/86_throughput.ipynb #46276752
 def nanogpt_step(
     checkout: str | Path,
     cfg: GPTConfig = SHAPE,
@@ -74,7 +75,7 @@ def nanogpt_step(
         opt.step(); opt.zero_grad(set_to_none=True)
     return step
 
-# %% ../../nbs/bench/86_throughput.ipynb #fc111f95
+# %% ../../nbs/bench/86_throughput.ipynb #29a2b531
 def speed(
     step: Step,
     tokens: int,  # of a step
@@ -92,7 +93,7 @@ def speed(
         return dict(ms_per_step=ms, tokens_per_s=1000*tokens/ms)
     return measure
 
-# %% ../../nbs/bench/86_throughput.ipynb #7955e454
+# %% ../../nbs/bench/86_throughput.ipynb #43de191e
 class Clock(Tracker):
     "Notes when each step was taken"
     def __init__(self): self.times = []
@@ -116,7 +117,7 @@ def loop_cost(
     rows = {r['name']: r['ms'] for r in summary(alternate({'loop': in_loop, 'by hand': by_hand}, 3), 'ms', to='by hand')}
     return dict(loop=rows['loop'], by_hand=rows['by hand'], cost=rows['loop'] - rows['by hand'])
 
-# %% ../../nbs/bench/86_throughput.ipynb #b0e9e1fa
+# %% ../../nbs/bench/86_throughput.ipynb #bd34f3ab
 def main(
     nanogpt: Path | None = None,  # a checkout of it
     rounds: int = 5,

@@ -6,7 +6,7 @@
 __all__ = ['COMPRESSORS', 'NETWORKS', 'KneserNey', 'ngram_bits', 'compressed_bits', 'Recomputing', 'LSTM', 'BengioMLP',
            'baseline_learner', 'baselines', 'plot_standing']
 
-# %% ../../nbs/evaluate/43_baselines.ipynb #dab78ee3
+# %% ../../nbs/evaluate/43_baselines.ipynb #c00adcd6
 import gzip
 import json
 import lzma
@@ -28,11 +28,12 @@ from .metrics import bars
 from ..model.gpt import GPTConfig, KVCache
 from ..text.batches import TextDataLoaders
 from ..text.corpus import Corpus
+from ..text.ngrams import distinct
 from ..text.report import Picture
 from ..text.tokenizer import code_points
 from ..train.learner import gpt_learner
 
-# %% ../../nbs/evaluate/43_baselines.ipynb #dfa9f2ea
+# %% ../../nbs/evaluate/43_baselines.ipynb #da4c2327
 @dataclass
 class _Counts:
     "The counts of one order"
@@ -54,19 +55,7 @@ class _Counts:
         mine = np.where(gram >= 0, np.maximum(self.count_G[gram] - self.discount, 0), 0)
         return np.where(total > 0, (mine + self.discount*self.types_H[history]*lower)/np.maximum(total, 1), lower)
 
-# %% ../../nbs/evaluate/43_baselines.ipynb #07ebd9a4
-def _unique(keys: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    "Distinct keys in order, which of them each key is, and how often each occurs"
-    bits = len(keys).bit_length()
-    if not len(keys) or keys.max() >> (63 - bits): return np.unique(keys, return_inverse=True, return_counts=True)
-    packed = np.sort(keys << bits | np.arange(len(keys)))
-    place, keys = packed & ((1 << bits) - 1), packed >> bits
-    new = np.diff(keys, prepend=-1) > 0
-    which, first = np.empty(len(keys), np.int64), np.flatnonzero(new)
-    which[place] = new.cumsum() - 1
-    return keys[first], which, np.diff(first, append=len(keys))
-
-# %% ../../nbs/evaluate/43_baselines.ipynb #2cf6515b
+# %% ../../nbs/evaluate/43_baselines.ipynb #52b1d3d0
 class KneserNey:
     "Interpolated Kneser-Ney n-grams of characters, for all orders up to one"
     def __init__(
@@ -79,7 +68,7 @@ class KneserNey:
         self.codes, self.levels = np.unique(code_points(text + chars)), []
         c, history, n_histories, before = self._ids(text), np.zeros(len(text), np.int64), 1, None
         for k in range(1, order + 1):
-            keys, gram, count = _unique(history*len(self.codes) + c[k - 1:])
+            keys, gram, count = distinct(history*len(self.codes) + c[k - 1:])
             if k > 1: self._continue(before, gram, keys)
             self.levels.append([keys, _Counts.of(count, keys//len(self.codes), n_histories), None])
             before, history, n_histories = gram, gram[:-1], len(keys)
@@ -99,7 +88,7 @@ class KneserNey:
         n = np.bincount(somewhere, minlength=len(keys))
         self.levels[-1][2] = _Counts.of(n, keys//len(self.codes), len(raw.total_H))
 
-# %% ../../nbs/evaluate/43_baselines.ipynb #0cfd1b2e
+# %% ../../nbs/evaluate/43_baselines.ipynb #742418b5
 @patch
 def probabilities(self: KneserNey,
     text: str,
@@ -116,7 +105,7 @@ def probabilities(self: KneserNey,
         history = np.concatenate(([-1], gram[:-1]))
     return np.array(res)
 
-# %% ../../nbs/evaluate/43_baselines.ipynb #19a89b8c
+# %% ../../nbs/evaluate/43_baselines.ipynb #9d60326f
 def ngram_bits(
     train: str,  # to count in
     valid: str,  # to be predicted, from its second character on
@@ -128,7 +117,7 @@ def ngram_bits(
     names = ['unigram', *(f'{n}-gram' for n in range(2, order + 1))]
     return {'uniform': math.log2(len(kn.codes))} | dict(zip(names, bits_N.tolist()))
 
-# %% ../../nbs/evaluate/43_baselines.ipynb #b21b702c
+# %% ../../nbs/evaluate/43_baselines.ipynb #c543e809
 def _zstd(data: bytes) -> bytes:
     import zstandard
     return zstandard.ZstdCompressor(level=19).compress(data)
@@ -149,7 +138,7 @@ def compressed_bits(
     before, both = (len(compress(t.encode('utf-8', 'surrogatepass'))) for t in (train, train + valid))
     return 8*(both - before if train else both)/len(valid)
 
-# %% ../../nbs/evaluate/43_baselines.ipynb #dce0841c
+# %% ../../nbs/evaluate/43_baselines.ipynb #35520960
 class Recomputing(nn.Module):
     "A language model that remembers tokens only; `logits` computes it all, from the beginning"
     def __init__(self, cfg: GPTConfig):
@@ -168,7 +157,7 @@ class Recomputing(nn.Module):
         small = replace(self.cfg, n_layer=1, n_head=1, n_kv_head=1, n_embd=1)
         return KVCache(small, batch, columns or self.cfg.seq_len, self.head.weight.device, torch.float32)
 
-# %% ../../nbs/evaluate/43_baselines.ipynb #3c6c7742
+# %% ../../nbs/evaluate/43_baselines.ipynb #0a524cbe
 class LSTM(Recomputing):
     "Two layers of long short-term memory"
     def __init__(self, cfg: GPTConfig):
@@ -181,7 +170,7 @@ class LSTM(Recomputing):
     def logits(self, idx_BT: Tensor) -> Tensor:  # B T V
         return self.head(self.drop(self.lstm(self.embed(idx_BT))[0]))
 
-# %% ../../nbs/evaluate/43_baselines.ipynb #b16ff215
+# %% ../../nbs/evaluate/43_baselines.ipynb #1a8169c2
 class BengioMLP(Recomputing):
     "One hidden layer over the embeddings of the last `n` tokens"
     def __init__(self, cfg: GPTConfig, n: int = 16):
@@ -196,7 +185,7 @@ class BengioMLP(Recomputing):
         x_BTF = self.embed(filled_BT.unfold(1, self.n, 1)).flatten(2)
         return self.head(self.drop(self.hidden(x_BTF).tanh())) + self.direct(x_BTF)
 
-# %% ../../nbs/evaluate/43_baselines.ipynb #bfe2eb94
+# %% ../../nbs/evaluate/43_baselines.ipynb #9e191b52
 NETWORKS = {'LSTM': LSTM, 'MLP (Bengio 2003)': BengioMLP}
 
 def baseline_learner(
@@ -211,7 +200,7 @@ def baseline_learner(
     learn.settings.train.lr /= 2
     return learn
 
-# %% ../../nbs/evaluate/43_baselines.ipynb #efca90b9
+# %% ../../nbs/evaluate/43_baselines.ipynb #504f32e1
 def _counted(train: str, valid: str) -> dict[str, float]:
     jobs = {name: (compressed_bits, compress, train, valid) for name, compress in COMPRESSORS.items()}
     with ThreadPoolExecutor(2) as pool:
@@ -231,7 +220,7 @@ def baselines(
     write_atomic(path, json.dumps(found))
     return found
 
-# %% ../../nbs/evaluate/43_baselines.ipynb #ed5bcbea
+# %% ../../nbs/evaluate/43_baselines.ipynb #adab8711
 def plot_standing(
     mine: dict[str, float],  # name -> bits per character, of models
     others: dict[str, float],  # the same, of baselines

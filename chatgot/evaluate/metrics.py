@@ -6,7 +6,7 @@
 __all__ = ['CLASSES', 'SPEAKER', 'token_ends', 'Scores', 'score', 'calibration', 'ece', 'summary', 'by_class', 'by_speaker',
            'figure', 'bars', 'plot_position', 'plot_calibration']
 
-# %% ../../nbs/evaluate/40_metrics.ipynb #fb129d5f
+# %% ../../nbs/evaluate/40_metrics.ipynb #0567dcd4
 import math
 import re
 from concurrent.futures import ThreadPoolExecutor
@@ -23,7 +23,7 @@ from ..config import ChatGoTError
 from ..text.report import Picture
 from ..text.tokenizer import Tokenizer, code_points
 
-# %% ../../nbs/evaluate/40_metrics.ipynb #6f7ff350
+# %% ../../nbs/evaluate/40_metrics.ipynb #ddebf75e
 def token_ends(
     tok: Tokenizer,
     ids: np.ndarray,  # of a whole text
@@ -42,7 +42,7 @@ def token_ends(
         if lengths[at]: waiting = []
     return lengths.cumsum()
 
-# %% ../../nbs/evaluate/40_metrics.ipynb #82064c04
+# %% ../../nbs/evaluate/40_metrics.ipynb #20c7471f
 def _starts(n: int, seq_len: int, stride: int) -> int:
     "How many windows it takes to score n tokens, at this stride and at its doubles"
     longest = 2**int(math.log2(max(seq_len//stride, 1)))
@@ -52,7 +52,7 @@ def _fresh(x_KT: np.ndarray, stride: int, n: int) -> np.ndarray:  # n values
     "What each window scores that the one before it didn't"
     return np.concatenate([x_KT[0], x_KT[1:, -stride:].ravel()])[:n]
 
-# %% ../../nbs/evaluate/40_metrics.ipynb #81185f1a
+# %% ../../nbs/evaluate/40_metrics.ipynb #c341dc04
 def _figures(logits_BTV: Tensor, y_BT: Tensor) -> Tensor:  # 3 B T: log-probability, rank, confidence
     logp_BTV = logits_BTV.log_softmax(-1)
     mine_BT1 = logp_BTV.gather(-1, y_BT[..., None])
@@ -60,7 +60,7 @@ def _figures(logits_BTV: Tensor, y_BT: Tensor) -> Tensor:  # 3 B T: log-probabil
     ahead_BTV = (logp_BTV > mine_BT1) | (logp_BTV == mine_BT1) & (before_V < y_BT[..., None])
     return torch.stack((mine_BT1[..., 0], ahead_BTV.sum(-1), logp_BTV.amax(-1).exp()))
 
-# %% ../../nbs/evaluate/40_metrics.ipynb #057c19e9
+# %% ../../nbs/evaluate/40_metrics.ipynb #015fa2c1
 @dataclass
 class Scores:
     "What a model makes of a text, token by token; the first token has no past and isn't scored"
@@ -73,7 +73,7 @@ class Scores:
     position_T: np.ndarray  # mean nats per token at each place of the window
     by_stride: dict[int, float]  # stride -> mean nats per token; the first is the one the rest is about
 
-# %% ../../nbs/evaluate/40_metrics.ipynb #b7d98417
+# %% ../../nbs/evaluate/40_metrics.ipynb #4949c2bd
 def _batches(ids: Tensor, seq_len: int, stride: int, vocab_size: int):
     "Windows with one token more than `seq_len`, filled up with zeros, so many at a time as memory allows"
     k = _starts(len(ids) - 1, seq_len, stride)
@@ -104,7 +104,7 @@ def _checked_ends(tok: Tokenizer, ids: np.ndarray, text: str) -> np.ndarray:
     raise ChatGoTError(f'The tokenizer makes {ends[-1]:,} characters of a text of {len(text):,}: '
                        'losses per character would mean nothing.')
 
-# %% ../../nbs/evaluate/40_metrics.ipynb #eaed521e
+# %% ../../nbs/evaluate/40_metrics.ipynb #167bb6bf
 def score(
     model: nn.Module,  # ids in, logits out, with `cfg.seq_len`
     tok: Tokenizer,
@@ -124,7 +124,7 @@ def score(
     by_stride = {s: -float(_fresh(x_3KT[0, ::s//stride], s, n).mean(dtype=np.float64)) for s in strides}
     return Scores(text, ends[1:], int(ends[0]), *(_fresh(x_KT, stride, n) for x_KT in x_3KT), position_T[:n], by_stride)
 
-# %% ../../nbs/evaluate/40_metrics.ipynb #157de5b8
+# %% ../../nbs/evaluate/40_metrics.ipynb #d2d1ea67
 @patch(as_prop=True)
 def nats_C(self: Scores) -> np.ndarray:  # one for each character from `first` on, float64
     "Nats by character"
@@ -139,7 +139,7 @@ def scored(self: Scores) -> str:
     "The text that was scored: all but its first token"
     return self.text[self.first:]
 
-# %% ../../nbs/evaluate/40_metrics.ipynb #148d3ad0
+# %% ../../nbs/evaluate/40_metrics.ipynb #4bd8d09f
 def calibration(
     s: Scores,
     bins: int = 15,  # of equal width
@@ -156,7 +156,7 @@ def ece(
     "Expected calibration error"
     return sum(b['share']*abs(b['confidence'] - b['accuracy']) for b in calibration(s))
 
-# %% ../../nbs/evaluate/40_metrics.ipynb #2c2ee637
+# %% ../../nbs/evaluate/40_metrics.ipynb #3eb97d68
 def summary(
     s: Scores,
 ) -> dict[str, float]:
@@ -167,7 +167,7 @@ def summary(
                 perplexity=math.exp(min(loss, 700)), top1=float((s.rank_N < 1).mean()), top5=float((s.rank_N < 5).mean()), ece=ece(s),
                 tokens=len(s.logprob_N), characters=len(scored), bytes=n_bytes)
 
-# %% ../../nbs/evaluate/40_metrics.ipynb #8d683ab0
+# %% ../../nbs/evaluate/40_metrics.ipynb #e92e7725
 CLASSES = ('line break', 'space', 'first letter', 'further letter', 'digit', 'punctuation')
 
 def _class(c: str) -> int:
@@ -181,7 +181,7 @@ def _classes(text: str) -> np.ndarray:  # a number in `CLASSES` for each charact
     class_C[:1][class_C[:1] == 3] = 2
     return class_C
 
-# %% ../../nbs/evaluate/40_metrics.ipynb #1a873ca2
+# %% ../../nbs/evaluate/40_metrics.ipynb #5076da6b
 def _by_group(names: Sequence[str], group_C: np.ndarray, nats_C: np.ndarray) -> list[dict]:
     n, nats = (np.bincount(group_C, w, len(names)) for w in (None, nats_C))
     return [dict(name=names[i], characters=int(n[i]), share=float(n[i]/n.sum()), share_of_bits=float(nats[i]/nats.sum()),
@@ -193,7 +193,7 @@ def by_class(
     "Loss by kind of character"
     return _by_group(CLASSES, _classes(s.text)[s.first:], s.nats_C)
 
-# %% ../../nbs/evaluate/40_metrics.ipynb #8d4b5d13
+# %% ../../nbs/evaluate/40_metrics.ipynb #751d6991
 SPEAKER = re.compile(r'(?:\A|(?<=\n\n))([^\W\d_a-z][^:\n]{,39}):\n(?=\S)')
 
 def by_speaker(
@@ -209,7 +209,7 @@ def by_speaker(
     place = np.minimum(order.argsort(), most)
     return _by_group([*names[order[:most]].tolist(), 'all others'], place[who_C], s.nats_C)
 
-# %% ../../nbs/evaluate/40_metrics.ipynb #63fddf64
+# %% ../../nbs/evaluate/40_metrics.ipynb #ef300e1c
 def figure(
     width: float = 4.6,  # inches
     height: float = 2.7,

@@ -6,7 +6,7 @@
 __all__ = ['ResidentTokens', 'MappedTokens', 'n_windows', 'epoch_order', 'Batches', 'TrainBatches', 'ValidBatches',
            'TextDataLoaders']
 
-# %% ../../nbs/text/16_batches.ipynb #2b91a22a
+# %% ../../nbs/text/16_batches.ipynb #fbf4fbd4
 from pathlib import Path
 from typing import Iterator
 
@@ -24,12 +24,12 @@ from .corpus import Corpus
 from .store import token_arrays, token_file
 from .tokenizer import Tokenizer, token_dtype
 
-# %% ../../nbs/text/16_batches.ipynb #f11384aa
+# %% ../../nbs/text/16_batches.ipynb #a294d27a
 def _pick(ids: np.ndarray, start_B: np.ndarray, seq_len: int) -> tuple[Tensor, Tensor]:
     window_BT = sliding_window_view(ids, seq_len + 1)[start_B]
     return tuple(torch.from_numpy(part.astype(np.int64)) for part in (window_BT[:, :-1], window_BT[:, 1:]))
 
-# %% ../../nbs/text/16_batches.ipynb #402f7be4
+# %% ../../nbs/text/16_batches.ipynb #e8e033af
 class ResidentTokens:
     "A text's ids in the memory of the device"
     def __init__(self,
@@ -56,7 +56,7 @@ class ResidentTokens:
         unsigned = (1 << 8 * self.ids.itemsize) - 1
         return tuple(self.bits[index_BT + shift].long() & unsigned for shift in (0, 1))
 
-# %% ../../nbs/text/16_batches.ipynb #95f62912
+# %% ../../nbs/text/16_batches.ipynb #3745ee2e
 class MappedTokens:
     "A text's ids in a file, read window by window"
     def __init__(self,
@@ -67,15 +67,16 @@ class MappedTokens:
         self.path, self.dtype = Path(path), np.dtype(dtype)
         self.to(device)
 
+    @property
+    def ids(self) -> np.ndarray: return np.memmap(self.path, self.dtype, 'r')
     def __len__(self): return self.path.stat().st_size // self.dtype.itemsize
     def to(self, device): self.device = torch.device(device)
 
     def windows(self, start_B: np.ndarray, seq_len: int) -> tuple[Tensor, Tensor]:
         "The same as from `ResidentTokens`"
-        ids = np.memmap(self.path, self.dtype, 'r')
-        return tuple(t.to(self.device) for t in _pick(ids, start_B, seq_len))
+        return tuple(t.to(self.device) for t in _pick(self.ids, start_B, seq_len))
 
-# %% ../../nbs/text/16_batches.ipynb #54b16086
+# %% ../../nbs/text/16_batches.ipynb #2d3ec3f0
 def n_windows(n: int, seq_len: int) -> int:
     "Windows of `seq_len` in one epoch of `n` tokens, whatever its phase"
     return max(1, n // seq_len - 1)
@@ -91,7 +92,7 @@ def epoch_order(
     rng = np.random.RandomState([seed, epoch])
     return rng.randint(min(seq_len, n - w * seq_len)), rng.permutation(np.arange(w, dtype=np.uint32))
 
-# %% ../../nbs/text/16_batches.ipynb #49f04f15
+# %% ../../nbs/text/16_batches.ipynb #2b5b642a
 class Batches:
     "Windows of `seq_len` tokens, `bs` at a time"
     n_inp = 1  # fastai: one tensor goes into the model, the other is the target
@@ -111,7 +112,7 @@ class Batches:
     def device(self) -> torch.device: return self.tokens.device
     def to(self, device): self.tokens.to(device)
 
-# %% ../../nbs/text/16_batches.ipynb #be579876
+# %% ../../nbs/text/16_batches.ipynb #b2b40002
 class TrainBatches(Batches):
     "Shuffled windows; batch `i` of a seed is always the same batch"
     split = 'training'
@@ -136,7 +137,7 @@ class TrainBatches(Batches):
         "Batch number `i`: x_BT and y_BT, the successor of each token"
         return self.tokens.windows(self.starts(i)[self.mine], self.seq_len)
 
-# %% ../../nbs/text/16_batches.ipynb #04d54c91
+# %% ../../nbs/text/16_batches.ipynb #2ecf2c71
 @patch
 def serve(self: TrainBatches,
     start: int,  # number of the next batch
@@ -155,7 +156,7 @@ def __iter__(self: TrainBatches) -> Iterator[tuple[Tensor, Tensor]]:
         self.next_batch += 1
         yield self.batch(self.next_batch - 1)
 
-# %% ../../nbs/text/16_batches.ipynb #b206980e
+# %% ../../nbs/text/16_batches.ipynb #437ae320
 @patch
 def share(self: TrainBatches,
     rank: int,  # of this process: 0, 1, … size-1
@@ -167,7 +168,7 @@ def share(self: TrainBatches,
     self.mine = slice(rank, None, size)
     return self
 
-# %% ../../nbs/text/16_batches.ipynb #67ea669f
+# %% ../../nbs/text/16_batches.ipynb #6b1ede4f
 class ValidBatches(Batches):
     "Every window of the text, once, in order"
     split = 'validation'
@@ -193,7 +194,7 @@ class ValidBatches(Batches):
             y_BT[-1, -over:] = -100
         return x_BT, y_BT
 
-# %% ../../nbs/text/16_batches.ipynb #17327e1f
+# %% ../../nbs/text/16_batches.ipynb #4e9d37bc
 class TextDataLoaders(DataLoaders):
     "Training and validation batches of a text"
     def __init__(self, train: TrainBatches, valid: ValidBatches, tok: Tokenizer, settings: dict):
@@ -230,7 +231,7 @@ class TextDataLoaders(DataLoaders):
         return (f'{train:,} tokens to learn from, {valid:,} to validate on; '
                 f'batches of {self.bs} x {self.seq_len} on {self.device}')
 
-# %% ../../nbs/text/16_batches.ipynb #bb1df10f
+# %% ../../nbs/text/16_batches.ipynb #1d430156
 @patch
 def one_batch(self: TrainBatches) -> tuple[Tensor, Tensor]: return self.batch(self.next_batch)
 

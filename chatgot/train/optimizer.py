@@ -5,7 +5,7 @@
 # %% auto #0
 __all__ = ['POLAR_EXPRESS', 'orthogonalize', 'Muon', 'Together', 'make_optimizer', 'set_rate', 'progress', 'lr_factor']
 
-# %% ../../nbs/train/30_optimizer.ipynb #66b2652d
+# %% ../../nbs/train/30_optimizer.ipynb #6f985873
 import math
 from collections import defaultdict
 from itertools import chain
@@ -16,7 +16,7 @@ from torch import Tensor, nn
 
 from ..model.gpt import Stacked
 
-# %% ../../nbs/train/30_optimizer.ipynb #aa67ae33
+# %% ../../nbs/train/30_optimizer.ipynb #b8f5e4a3
 POLAR_EXPRESS = (8.0934, -23.6205, 17.4462), (3.6366, -2.7219, 0.5365), (2.6613, -1.9772, 0.4526)
 
 def orthogonalize(
@@ -32,7 +32,7 @@ def orthogonalize(
         x = torch.baddbmm(x, torch.baddbmm(gram, gram, gram, beta=b, alpha=c), x, beta=a)
     return x.mT if tall else x
 
-# %% ../../nbs/train/30_optimizer.ipynb #7819ca80
+# %% ../../nbs/train/30_optimizer.ipynb #bce2798b
 class Muon(torch.optim.Muon):
     "`torch.optim.Muon` with the matrices of one shape orthogonalised together, in a precision the device has"
     def __init__(self, params, lr: float = 1e-3, weight_decay: float = 0.1):
@@ -54,7 +54,7 @@ class Muon(torch.optim.Muon):
         torch._foreach_mul_(ps, 1-group['lr']*group['weight_decay'])
         torch._foreach_add_(ps, list(orthogonalize(nesterov).to(ps[0].dtype)), alpha=-lr)
 
-# %% ../../nbs/train/30_optimizer.ipynb #486ac404
+# %% ../../nbs/train/30_optimizer.ipynb #0af5941f
 class Together:
     "Several optimizers as one"
     def __init__(self, *opts: torch.optim.Optimizer): self.opts = opts
@@ -76,7 +76,7 @@ class Together:
     def load_state_dict(self, state: dict):
         for o, s in zip(self.opts, state['opts'], strict=True): o.load_state_dict(s)
 
-# %% ../../nbs/train/30_optimizer.ipynb #7bfe322f
+# %% ../../nbs/train/30_optimizer.ipynb #4e728221
 def make_optimizer(
     model: nn.Module,  # a GPT
     kind: str = 'muon',  # muon (with AdamW for the rest) or adamw
@@ -98,9 +98,9 @@ def make_optimizer(
 
 def set_rate(opt: OptimWrapper, lr: float):
     "Set the learning rate, each group's in proportion"
-    opt.set_hypers(lr=[lr*g.get('scale', 1) for g in opt.opt.param_groups])
+    for g in opt.opt.param_groups: g['lr'] = lr*g.get('scale', 1)
 
-# %% ../../nbs/train/30_optimizer.ipynb #9655660b
+# %% ../../nbs/train/30_optimizer.ipynb #bd35a9f2
 def progress(
     step: int,  # steps taken
     seconds: float,  # time spent
