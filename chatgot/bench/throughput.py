@@ -5,7 +5,7 @@
 # %% auto #0
 __all__ = ['SHAPE', 'Step', 'some_tokens', 'our_step', 'nanogpt_step', 'speed', 'Clock', 'loop_cost', 'main']
 
-# %% ../../nbs/bench/86_throughput.ipynb #911dbf26
+# %% ../../nbs/bench/86_throughput.ipynb #d7a96591
 import statistics
 import time
 from pathlib import Path
@@ -24,7 +24,7 @@ from ..train.learner import Tracker, gpt_learner, pick_precision
 from ..train.optimizer import make_optimizer
 from ..train.step import lm_loss
 
-# %% ../../nbs/bench/86_throughput.ipynb #e6147ba0
+# %% ../../nbs/bench/86_throughput.ipynb #2e1208d3
 SHAPE = GPTConfig(65, 64, 'gpt2', 4, 4, None, 128)
 Step = Callable[[], None]
 
@@ -52,7 +52,7 @@ def our_step(
         opt.step(); opt.zero_grad()
     return step
 
-# %% ../../nbs/bench/86_throughput.ipynb #46276752
+# %% ../../nbs/bench/86_throughput.ipynb #ad7a0c29
 def nanogpt_step(
     checkout: str | Path,
     cfg: GPTConfig = SHAPE,
@@ -75,7 +75,7 @@ def nanogpt_step(
         opt.step(); opt.zero_grad(set_to_none=True)
     return step
 
-# %% ../../nbs/bench/86_throughput.ipynb #29a2b531
+# %% ../../nbs/bench/86_throughput.ipynb #76a0fb30
 def speed(
     step: Step,
     tokens: int,  # of a step
@@ -93,7 +93,7 @@ def speed(
         return dict(ms_per_step=ms, tokens_per_s=1000*tokens/ms)
     return measure
 
-# %% ../../nbs/bench/86_throughput.ipynb #43de191e
+# %% ../../nbs/bench/86_throughput.ipynb #06ae1a71
 class Clock(Tracker):
     "Notes when each step was taken"
     def __init__(self): self.times = []
@@ -109,7 +109,7 @@ def loop_cost(
     dls = TextDataLoaders.from_corpus(corpus, CharTokenizer.train(corpus), seq_len=8, bs=1, device='cpu')
     small = {'n_layer': 1, 'n_head': 1, 'n_embd': 8, 'family': 'gpt2'}
     def in_loop() -> dict:
-        gpt_learner(dls, optimizer='adamw', **small).fit_steps(n, [clock := Clock()], **{f'{k}_every': 10**9 for k in ('eval', 'sample', 'save')})
+        gpt_learner(dls, optimizer='adamw', teach=0., **small).fit_steps(n, [clock := Clock()], **{f'{k}_every': 10**9 for k in ('eval', 'sample', 'save')})
         return dict(ms=clock.ms_per_step)
     def by_hand() -> dict:
         step = our_step(GPTConfig(dls.tok.vocab_size, 8, 'gpt2', 1, 1, None, 8), 1)
@@ -117,7 +117,7 @@ def loop_cost(
     rows = {r['name']: r['ms'] for r in summary(alternate({'loop': in_loop, 'by hand': by_hand}, 3), 'ms', to='by hand')}
     return dict(loop=rows['loop'], by_hand=rows['by hand'], cost=rows['loop'] - rows['by hand'])
 
-# %% ../../nbs/bench/86_throughput.ipynb #bd34f3ab
+# %% ../../nbs/bench/86_throughput.ipynb #276325d0
 def main(
     nanogpt: Path | None = None,  # a checkout of it
     rounds: int = 5,

@@ -5,7 +5,7 @@
 # %% auto #0
 __all__ = ['distinct', 'NGrams']
 
-# %% ../../nbs/text/17_ngrams.ipynb #378ecea5
+# %% ../../nbs/text/17_ngrams.ipynb #2fb84d3d
 import numpy as np
 import torch
 import torch.nn.functional as F
@@ -15,7 +15,7 @@ from torch import Tensor
 from ..config import ChatGoTError
 from .batches import TextDataLoaders
 
-# %% ../../nbs/text/17_ngrams.ipynb #d2e0190c
+# %% ../../nbs/text/17_ngrams.ipynb #4f4b2e3d
 def distinct(
     keys: np.ndarray,  # int64, not negative
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
@@ -29,7 +29,7 @@ def distinct(
     which[place] = new.cumsum() - 1
     return keys[first], which, np.diff(first, append=len(keys))
 
-# %% ../../nbs/text/17_ngrams.ipynb #8923aa12
+# %% ../../nbs/text/17_ngrams.ipynb #8cfdc9fe
 class NGrams:
     "The probabilities of the next token after contexts of 0 to `order` tokens, as counted in a text"
     def __init__(
@@ -39,31 +39,31 @@ class NGrams:
         order: int = 5,  # longest context in tokens; less if the table gets too large
         most: int = 1 << 25,  # probabilities in the table of one length
     ):
-        self.V, self.keys = vocab_size, []
-        t = ids.astype(np.int64)
-        context, after = np.zeros_like(t), np.roll(t, -1)
-        probs = [np.bincount(t, minlength=self.V)[None]/max(len(t), 1)]
-        for _ in range(order):
-            keys, longer, _ = distinct(np.roll(context, 1)*self.V + t)
-            if len(keys)*self.V > most: break
-            shorter = np.empty_like(keys)
-            shorter[longer], context = context, longer
-            self.keys.append(torch.from_numpy(keys))
-            probs.append(self._discounted(context*self.V + after, probs[-1][shorter]))
+        self.V, self.keys, probs = vocab_size, [], []
+        t, context, lower_CV = ids.astype(np.int64), np.zeros(len(ids), np.int64), np.full((1, self.V), 1/self.V, np.float32)
+        for k in range(order + 1):
+            grams, which, counts = distinct(context*self.V + np.roll(t, -1))
+            probs.append(self._discounted(grams, counts, lower_CV))
+            if k == order or len(grams)*self.V > most: break
+            longer, shorter = np.roll(which, 1), np.empty(len(grams), np.int64)
+            shorter[longer] = context
+            self.keys.append(torch.from_numpy(grams))
+            context, lower_CV = longer, probs[-1][shorter]
         self.first = np.cumsum([0, *map(len, probs)]).tolist()  # row of the first context of each length, and how many rows there are
-        self.probs_CV = torch.from_numpy(np.concatenate(probs, dtype=np.float32))
+        self.probs_CV = torch.from_numpy(np.concatenate(probs))
 
     @property
     def order(self) -> int: return len(self.keys)
 
-    def _discounted(self, gram: np.ndarray, lower_CV: np.ndarray) -> np.ndarray:
-        count_CV = np.bincount(gram, minlength=lower_CV.size).reshape(lower_CV.shape).astype(np.float32)
-        once, twice = ((count_CV == n).sum() for n in (1, 2))
-        discount = once/(once + 2*twice) if once else .5
-        freed_C1 = discount*(count_CV > 0).sum(1, keepdims=True)
-        return (np.maximum(count_CV - discount, 0) + freed_C1*lower_CV)/count_CV.sum(1, keepdims=True)
+    def _discounted(self, grams: np.ndarray, counts: np.ndarray, lower_CV: np.ndarray) -> np.ndarray:
+        once, twice = ((counts == n).sum() for n in (1, 2))
+        discount, of = once/(once + 2*twice) if once else .5, grams//self.V
+        kinds_C, total_C = np.bincount(of), np.bincount(of, counts)
+        probs_CV = lower_CV*(discount*kinds_C/total_C).astype(np.float32)[:, None]
+        probs_CV.reshape(-1)[grams] += (counts - discount)/total_C[of]
+        return probs_CV
 
-# %% ../../nbs/text/17_ngrams.ipynb #a1ff65b0
+# %% ../../nbs/text/17_ngrams.ipynb #7aeecc0f
 @patch
 def contexts(
     self: NGrams,
@@ -93,7 +93,7 @@ def to(self: NGrams, device: torch.device) -> NGrams:
     self.keys, self.probs_CV = [k.to(device) for k in self.keys], self.probs_CV.to(device)
     return self
 
-# %% ../../nbs/text/17_ngrams.ipynb #05dddf06
+# %% ../../nbs/text/17_ngrams.ipynb #e7ef0ac6
 @patch
 def ngrams(self: TextDataLoaders) -> NGrams:
     "What usually follows in the training text"
