@@ -7,7 +7,7 @@ __all__ = ['PAYS', 'LEAST', 'keep_top_k', 'keep_top_p', 'keep_min_p', 'penalize'
            'random_numbers', 'Windows', 'cut', 'Piece', 'Row', 'sample_settings', 'choose', 'Draft', 'Guessing',
            'stream', 'Sample', 'generate']
 
-# %% ../../nbs/model/21_sampling.ipynb #ddf50246
+# %% ../../nbs/model/21_sampling.ipynb #e7295b81
 import random
 import secrets
 from itertools import islice
@@ -21,7 +21,7 @@ from ..config import ChatGoTError, SampleSettings, check
 from .gpt import GPT, Decoder, KVCache
 from ..text.tokenizer import Tokenizer
 
-# %% ../../nbs/model/21_sampling.ipynb #48157ff6
+# %% ../../nbs/model/21_sampling.ipynb #cb0cb881
 def keep_top_k(
     logits_BV: Tensor,
     k: int,  # how many to keep; tokens level with the last one stay too
@@ -30,7 +30,7 @@ def keep_top_k(
     least_B1 = logits_BV.topk(min(k, logits_BV.shape[-1])).values[:, -1:]
     return logits_BV.masked_fill(logits_BV < least_B1, -torch.inf)
 
-# %% ../../nbs/model/21_sampling.ipynb #391c5696
+# %% ../../nbs/model/21_sampling.ipynb #a0bee945
 def keep_top_p(
     logits_BV: Tensor,
     p: float,  # probability to keep, at least
@@ -42,7 +42,7 @@ def keep_top_p(
     least_B1 = sorted_BV.masked_fill(before_BV >= p, torch.inf).amin(-1, keepdim=True)
     return logits_BV.masked_fill(logits_BV < least_B1, -torch.inf)
 
-# %% ../../nbs/model/21_sampling.ipynb #93d4076c
+# %% ../../nbs/model/21_sampling.ipynb #3191e2cd
 def keep_min_p(
     logits_BV: Tensor,
     p: float,  # share of the likeliest token's probability
@@ -51,7 +51,7 @@ def keep_min_p(
     least_B1 = logits_BV.amax(-1, keepdim=True) + torch.tensor(p).log().item()
     return logits_BV.masked_fill(logits_BV < least_B1, -torch.inf)
 
-# %% ../../nbs/model/21_sampling.ipynb #3ce48261
+# %% ../../nbs/model/21_sampling.ipynb #bc3617b4
 def penalize(
     logits_BV: Tensor,
     seen_BV: Tensor,  # True for tokens in prompt or text
@@ -60,7 +60,7 @@ def penalize(
     "Make tokens that were seen less likely"
     return torch.where(seen_BV, torch.where(logits_BV > 0, logits_BV/penalty, logits_BV*penalty), logits_BV)
 
-# %% ../../nbs/model/21_sampling.ipynb #ba6bb532
+# %% ../../nbs/model/21_sampling.ipynb #534d72d9
 def filter_logits(
     logits_BV: Tensor,
     s: SampleSettings,
@@ -74,7 +74,7 @@ def filter_logits(
     if s.top_p and s.top_p < 1: logits_BV = keep_top_p(logits_BV, s.top_p)
     return keep_min_p(logits_BV, s.min_p) if s.min_p else logits_BV
 
-# %% ../../nbs/model/21_sampling.ipynb #f359ea07
+# %% ../../nbs/model/21_sampling.ipynb #543b328f
 def filter_rows(
     logits_BV: Tensor,
     settings: list[SampleSettings],  # one per row
@@ -96,7 +96,7 @@ def filter_rows(
     if max(min_p) > 0: logits_BV = logits_BV.masked_fill(logits_BV < logits_BV.amax(-1, keepdim=True) + column(min_p).log(), -torch.inf)
     return logits_BV
 
-# %% ../../nbs/model/21_sampling.ipynb #274cdf18
+# %% ../../nbs/model/21_sampling.ipynb #9dc286d6
 def draw(
     logits_BV: Tensor,  # filtered
     u_B: Tensor,  # random numbers in [0, 1)
@@ -108,7 +108,7 @@ def draw(
     cdf_BV = cdf_BV.masked_fill(probs_BV == 0, 0)  # sums in parallel may go back a little
     return (cdf_BV > u_B[:, None]*cdf_BV.amax(-1, keepdim=True)).int().argmax(-1)
 
-# %% ../../nbs/model/21_sampling.ipynb #2f7f2073
+# %% ../../nbs/model/21_sampling.ipynb #f731e810
 def random_numbers(
     seed: int,
 ) -> Iterator[float]:  # in [0, 1), in steps that a float32 holds exactly
@@ -116,7 +116,7 @@ def random_numbers(
     rng = random.Random(seed)
     while True: yield rng.getrandbits(24)/2**24
 
-# %% ../../nbs/model/21_sampling.ipynb #a7b01b06
+# %% ../../nbs/model/21_sampling.ipynb #69e2d573
 class Windows:
     "What a model sees of several texts, and the cache of it"
     def __init__(
@@ -202,7 +202,7 @@ class Windows:
         self.texts = [self.texts[i] for i in rows]
         self.cache.k, self.cache.v = self.cache.k[:, rows], self.cache.v[:, rows]
 
-# %% ../../nbs/model/21_sampling.ipynb #36c998a4
+# %% ../../nbs/model/21_sampling.ipynb #ad8960cf
 def cut(
     text: str,  # not shown yet
     stops: list[str],
@@ -213,7 +213,7 @@ def cut(
     hold = max((n for stop in stops for n in range(len(stop)) if text.endswith(stop[:n])), default=0)
     return text[:len(text) - hold], text[len(text) - hold:], False
 
-# %% ../../nbs/model/21_sampling.ipynb #91c2d657
+# %% ../../nbs/model/21_sampling.ipynb #8fb21013
 @dataclass(frozen=True)
 class Piece:
     "One new token of one text"
@@ -242,7 +242,7 @@ class Row:
         if last: text += self.held
         return Piece(self.row, token, logprob, text, 'stop' if stopped or ended else 'length' if last else None, top)
 
-# %% ../../nbs/model/21_sampling.ipynb #336a7cea
+# %% ../../nbs/model/21_sampling.ipynb #60601a7f
 def sample_settings(
     settings: SampleSettings | None = None,  # None: the defaults
     **overrides,  # any of its fields by name; `stop` may be a single string
@@ -253,11 +253,11 @@ def sample_settings(
     if '' in s.stop: raise ChatGoTError('sample.stop: a stop string is empty and would stop at once. Leave it out.')
     return s if s.seed is not None else s.model_copy(update={'seed': secrets.randbits(32)})
 
-# %% ../../nbs/model/21_sampling.ipynb #f2620ea7
+# %% ../../nbs/model/21_sampling.ipynb #e11dabc2
 @torch.inference_mode()
 def choose(
     logits_BV: Tensor,
-    seen_BV: Tensor,  # tokens in prompt or text, for the repetition penalty; those drawn are added
+    seen_BV: Tensor | None,  # tokens in prompt or text, for the repetition penalty; those drawn are added
     numbers: list[float],  # a random number for each row
     s: SampleSettings | list[SampleSettings],  # of all rows, or one per row
     top: int = 0,  # alternatives to report per token
@@ -291,7 +291,7 @@ def _write(windows: Windows, rows: list[Row], seen_BV: Tensor, s: SampleSettings
             rows, tokens, seen_BV = [rows[i] for i in on], [tokens[i] for i in on], seen_BV[on]
         logits_BV = windows.add(tokens)
 
-# %% ../../nbs/model/21_sampling.ipynb #e1a3eba9
+# %% ../../nbs/model/21_sampling.ipynb #81ace7d8
 class Draft(Protocol):
     "Something that guesses how a text goes on"
     def guesses(
@@ -311,7 +311,7 @@ class Guessing:
     def ahead(self, text: list[int], numbers: list[float]) -> list[int]:
         "As many guesses as are worth trying, or none"
         trust, chance, hope, res = self.right/self.hoped, 1., 0., []
-        for token, sure in self.draft.guesses(text, numbers, self.s) if numbers else ():
+        for token, sure in self.draft.guesses(text, numbers, self.s):
             chance *= sure
             if trust*chance < LEAST: break
             res.append(token); hope += chance
@@ -323,8 +323,8 @@ def _write_ahead(windows: Windows, row: Row, text: list[int], seen_1V: Tensor, s
     logits_TV, guesses, numbers, guessing, n = windows.start(), [], [], Guessing(draft, s), 0
     while n < s.tokens:
         numbers += islice(row.numbers, max(24 - len(numbers), 0))
-        seen_TV = seen_1V.repeat(len(logits_TV), 1)
-        for i, g in enumerate(guesses): seen_TV[i+1:, g] = True
+        seen_TV = seen_1V.repeat(len(logits_TV), 1) if s.repetition_penalty != 1 else None
+        for i, g in enumerate(guesses) if seen_TV is not None else (): seen_TV[i+1:, g] = True
         found = list(zip(*choose(logits_TV.float(), seen_TV, numbers[:len(logits_TV)], s, top)))
         right = next((i for i, g in enumerate(guesses) if g != found[i][0]), len(guesses))
         for token, logprob, others in found[:right + 1]:
@@ -340,7 +340,7 @@ def _write_ahead(windows: Windows, row: Row, text: list[int], seen_1V: Tensor, s
         guesses = guessing.ahead(text, numbers[:min(windows.room, s.tokens - n - 1)])
         logits_TV = windows.try_on(token, guesses)
 
-# %% ../../nbs/model/21_sampling.ipynb #39e5fed6
+# %% ../../nbs/model/21_sampling.ipynb #0299ebde
 def _prompts(prompts: str | Iterable[str] | None, s: SampleSettings) -> list[str]:
     if prompts is None: prompts = s.prompt
     return [prompts] if isinstance(prompts, str) else list(prompts)
@@ -373,7 +373,7 @@ def stream(
     seen_BV = seen_BV.to(windows.device)
     return _write_ahead(windows, rows[0], texts[0], seen_BV, s, top, draft) if draft else _write(windows, rows, seen_BV, s, top)
 
-# %% ../../nbs/model/21_sampling.ipynb #e41d8283
+# %% ../../nbs/model/21_sampling.ipynb #e4b50f51
 @dataclass
 class Sample:
     "A text that a model wrote"
