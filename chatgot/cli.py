@@ -7,7 +7,7 @@ __all__ = ['app', 'Out', 'RunName', 'Preset', 'Config', 'CorpusName', 'Changes',
            'pipeline', 'generate', 'chat', 'corpus', 'runs', 'clean', 'evaluate', 'compare', 'export', 'serve', 'bench',
            'lab']
 
-# %% ../nbs/70_cli.ipynb #4233478b
+# %% ../nbs/70_cli.ipynb #bcc8b192
 import json
 import os
 import shutil
@@ -34,7 +34,7 @@ Config = Annotated[Optional[Path], typer.Option(help='A YAML settings file, inst
 CorpusName = Annotated[Optional[str], typer.Option(help='shakespeare, tinyshakespeare, python, or a file, glob, folder or URL.')]
 Changes = Annotated[Optional[list[str]], typer.Argument(metavar='[SECTION.NAME=VALUE]...', help='Settings, over preset, file and environment.')]
 
-# %% ../nbs/70_cli.ipynb #0bd03a2a
+# %% ../nbs/70_cli.ipynb #2f8cc93a
 def main():
     "The program `chatgot`"
     try: app(prog_name='chatgot')
@@ -48,7 +48,7 @@ def main():
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         sys.exit(1)
 
-# %% ../nbs/70_cli.ipynb #d07d58f2
+# %% ../nbs/70_cli.ipynb #31e26757
 def _report(run: 'Run', out: Path):
     "Say how a run went and what to type next"
     from chatgot.train.resources import world
@@ -106,7 +106,7 @@ def resume(
     r = Run.open(run, out)
     _report(resume(agreed(lambda: branch(r, settings=settings)) if settings else r), out)
 
-# %% ../nbs/70_cli.ipynb #8be31735
+# %% ../nbs/70_cli.ipynb #1f54137b
 @app.command()
 def config(settings: Changes = None, preset: Preset = 'tiny_char', config: Config = None, corpus: CorpusName = None):
     """Print all settings as `train` would use them, each with where it was set.
@@ -118,7 +118,7 @@ def config(settings: Changes = None, preset: Preset = 'tiny_char', config: Confi
     """
     print(explain(layers(preset, config, _changes(corpus, settings))))
 
-# %% ../nbs/70_cli.ipynb #6a52b219
+# %% ../nbs/70_cli.ipynb #d917875e
 @app.command()
 def pipeline(
     config: Annotated[Path, typer.Argument(metavar='SETTINGS.YAML', help='A settings file.')],
@@ -138,7 +138,7 @@ def pipeline(
     run = pipeline(s, name or config.stem, out)
     _report(run, out)
 
-# %% ../nbs/70_cli.ipynb #5e9e376c
+# %% ../nbs/70_cli.ipynb #ed27d014
 @app.command()
 def generate(
     run: RunName,
@@ -170,7 +170,7 @@ def generate(
     for i, piece in enumerate(pieces): print((s.prompt if i == 0 else '') + piece.text, end='', flush=True)
     print()
 
-# %% ../nbs/70_cli.ipynb #db73a175
+# %% ../nbs/70_cli.ipynb #5f042632
 @app.command()
 def chat(
     run: RunName,
@@ -193,7 +193,7 @@ def chat(
     from chatgot.train.run import Run
     converse(Chat(Run.open(run, out), as_, me, **{k: v for k, v in given.items() if v is not None}))
 
-# %% ../nbs/70_cli.ipynb #7669e4bf
+# %% ../nbs/70_cli.ipynb #1ff30db6
 @app.command()
 def corpus(
     name: Annotated[str, typer.Argument(metavar='NAME_OR_PATH', help='shakespeare, tinyshakespeare, python, or a file, glob, folder or URL.')],
@@ -247,7 +247,7 @@ def clean(
     chosen = [Run.open(n, out) for n in names] if names else [r for r in runs(out) if not r.running]
     for r in chosen: print(f'{r.name:32} {clean(r)/1e6:8.1f} MB freed')
 
-# %% ../nbs/70_cli.ipynb #36e0cfc1
+# %% ../nbs/70_cli.ipynb #002707b7
 @app.command()
 def evaluate(
     run: RunName,
@@ -290,7 +290,7 @@ def compare(
     print(found)
     print('Written:', *found.save(to))
 
-# %% ../nbs/70_cli.ipynb #26fc886c
+# %% ../nbs/70_cli.ipynb #7e75a940
 @app.command()
 def export(
     run: RunName,
@@ -312,7 +312,7 @@ def export(
     folder = export(Run.open(run, runs_in), to, dest, kind, licence)
     print(f'{folder} holds: ' + ', '.join(sorted(p.name for p in folder.iterdir())))
 
-# %% ../nbs/70_cli.ipynb #3daa1804
+# %% ../nbs/70_cli.ipynb #e6cbde9c
 @app.command()
 def serve(
     runs: Annotated[list[str], typer.Argument(metavar='RUN... [serve.NAME=VALUE]...', help='Runs, by folder or name, and settings of the server.')],
@@ -337,11 +337,12 @@ def serve(
     from chatgot.train.run import Run
     serve([Run.open(r, out) for r in names], s)
 
-# %% ../nbs/70_cli.ipynb #64b9071c
+# %% ../nbs/70_cli.ipynb #d9674f90
 @app.command()
 def bench(
     name: Annotated[str, typer.Argument(metavar='NAME', help='What to measure: dashboard, generate, prepare, quality, serve or throughput.')],
     nanogpt: Annotated[Optional[Path], typer.Option(help='A checkout of nanoGPT, to measure it too.')] = None,
+    run: Annotated[Optional[Path], typer.Option(help='A trained run, to measure guessing ahead.')] = None,
     out: Annotated[Optional[Path], typer.Option(metavar='FILE', help='Keep the report as JSON.')] = None,
 ):
     """Measure on this machine what the chapters on speed tell.
@@ -354,14 +355,14 @@ def bench(
     names = {p.name.removesuffix('.py') for p in (files('chatgot')/'bench').iterdir() if p.name.endswith('.py') and p.name[0] != '_'}
     known = names - {'measure'}
     if name not in known: raise ChatGoTError(f"There is no benchmark '{name}'. {nearest(name, known)}")
-    measure, given = import_module(f'chatgot.bench.{name}').main, {'nanogpt': nanogpt} if nanogpt else {}
-    if given and 'nanogpt' not in signature(measure).parameters: raise ChatGoTError(
-        f"The benchmark '{name}' does not measure nanoGPT. Leave out --nanogpt.")
+    measure, given = import_module(f'chatgot.bench.{name}').main, {k: v for k, v in dict(nanogpt=nanogpt, run=run).items() if v}
+    for k in given.keys() - signature(measure).parameters.keys(): raise ChatGoTError(
+        f"The benchmark '{name}' has no use for {k}. Leave out --{k}.")
     report = measure(**given)
     print(report)
     if out: report.save(out)
 
-# %% ../nbs/70_cli.ipynb #22711cfd
+# %% ../nbs/70_cli.ipynb #5bc0aa37
 @app.command(context_settings={'allow_extra_args': True, 'ignore_unknown_options': True})
 def lab(ctx: typer.Context):
     """Open the quick start in JupyterLab; options are passed on to it.

@@ -4,9 +4,9 @@
 
 # %% auto #0
 __all__ = ['SHAPES', 'Writer', 'TOKENS', 'random_model', 'ours', 'by_transformers', 'by_llama_cpp', 'by_nanogpt', 'weights',
-           'reading', 'timed', 'timed_in_quarters', 'race', 'contestants', 'main']
+           'reading', 'timed', 'timed_in_quarters', 'race', 'Watched', 'trained', 'contestants', 'guessing', 'main']
 
-# %% ../../nbs/bench/83_generate.ipynb #ecf3ae7d
+# %% ../../nbs/bench/83_generate.ipynb #45bfd8d8
 import math
 import sys
 import tempfile
@@ -14,20 +14,24 @@ import time
 from dataclasses import replace
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Callable
+from typing import Callable, Iterator
 
 import torch
 from torch import Tensor, nn
 
 from .measure import Report, alternate, nanogpt_module, summary, versions
 from ..config import ChatGoTError
+from ..model.draft import NGramDraft
 from ..model.export import to_gguf
 from ..model.gpt import GPT, GPTConfig, n_params
-from ..model.sampling import generate
+from ..model.sampling import Draft, generate
 from ..model.weights import hf_model, to_hf
-from ..text.tokenizer import CharTokenizer
+from ..text.batches import TextDataLoaders
+from ..text.corpus import Corpus
+from ..text.tokenizer import CharTokenizer, Tokenizer
+from ..train.run import Run
 
-# %% ../../nbs/bench/83_generate.ipynb #07eb88fc
+# %% ../../nbs/bench/83_generate.ipynb #59fc7f5c
 SHAPES = {'nanogpt_char': GPTConfig(65, 256, 'gpt2', 6, 6, None, 384), 'gpt2_small': GPTConfig(50257, 1024, 'gpt2', 12, 12, None, 768)}
 
 def random_model(cfg: GPTConfig) -> tuple[GPT, CharTokenizer]:
@@ -35,13 +39,14 @@ def random_model(cfg: GPTConfig) -> tuple[GPT, CharTokenizer]:
     torch.manual_seed(0)
     return GPT(cfg).eval(), CharTokenizer([chr(256 + i) for i in range(cfg.vocab_size)])
 
-# %% ../../nbs/bench/83_generate.ipynb #d5aa2b36
+# %% ../../nbs/bench/83_generate.ipynb #b3d915a0
 Writer = Callable[[int, int, float], list[list[int]]]  # texts, tokens of each, temperature -> new tokens
 
-def ours(model: GPT, tok: CharTokenizer) -> Writer:
+def ours(model: GPT, tok: Tokenizer, draft: Draft | None = None) -> Writer:
     "`generate`"
     def write(B: int, n: int, temperature: float = 1.) -> list[list[int]]:
-        return [s.tokens for s in generate(model, tok, [tok.decode([0])]*B, tokens=n, temperature=temperature, seed=0)]
+        texts = generate(model, tok, [tok.decode([0])]*B, tokens=n, temperature=temperature, seed=0, draft=draft)
+        return [s.tokens for s in texts]
     return write
 
 def by_transformers(model: GPT) -> Writer:
@@ -53,8 +58,8 @@ def by_transformers(model: GPT) -> Writer:
         return hf.generate(prompt_B1, attention_mask=torch.ones_like(prompt_B1), max_new_tokens=n, min_new_tokens=n, pad_token_id=0, **how)[:, 1:].tolist()
     return write
 
-# %% ../../nbs/bench/83_generate.ipynb #15ad47c7
-def by_llama_cpp(model: GPT, tok: CharTokenizer, kind: str = 'f32') -> Writer:
+# %% ../../nbs/bench/83_generate.ipynb #332c7bf7
+def by_llama_cpp(model: GPT, tok: Tokenizer, kind: str = 'f32') -> Writer:
     "llama.cpp, on as many threads as torch has"
     from llama_cpp import Llama
     with tempfile.TemporaryDirectory() as folder:
@@ -65,7 +70,7 @@ def by_llama_cpp(model: GPT, tok: CharTokenizer, kind: str = 'f32') -> Writer:
         return [[t for t, _ in zip(tokens, range(n))]]
     return write
 
-# %% ../../nbs/bench/83_generate.ipynb #43acebfe
+# %% ../../nbs/bench/83_generate.ipynb #c63d7670
 def by_nanogpt(model: GPT, path: str | Path) -> Writer:
     "nanoGPT's `model.py`, with our weights"
     theirs, c, state = nanogpt_module(path), model.cfg, to_hf(model)[1]
@@ -78,7 +83,7 @@ def by_nanogpt(model: GPT, path: str | Path) -> Writer:
         return gpt.generate(prompt_BT, n, temperature or 1., None if temperature else 1)[:, start:].tolist()
     return write
 
-# %% ../../nbs/bench/83_generate.ipynb #46661dfd
+# %% ../../nbs/bench/83_generate.ipynb #4dfcceea
 def weights(model: GPT) -> int:
     "Numbers that each new token needs: all but the embeddings, of which it takes one row; a tied head counts"
     return sum(m.weight.numel() for m in model.modules() if isinstance(m, nn.Linear))
@@ -94,7 +99,7 @@ def reading(
         y_N[0].item()
     return write
 
-# %% ../../nbs/bench/83_generate.ipynb #b93f6fc3
+# %% ../../nbs/bench/83_generate.ipynb #0774d55d
 def timed(
     write: Writer,
     B: int,
@@ -124,7 +129,7 @@ def timed_in_quarters(
         return dict(tokens_per_s=4*B/sum(seconds[start] for start in lengths))
     return measure
 
-# %% ../../nbs/bench/83_generate.ipynb #8df971a4
+# %% ../../nbs/bench/83_generate.ipynb #4e45a587
 def race(
     writers: dict[str, Writer],  # by name; the first is ours
     limit: Callable,  # of `reading`
@@ -144,29 +149,79 @@ def race(
                  least=1/r['most'], most=1/r['least'], of_limit=r['tokens_per_s']/top if top else None,
                  same_text=first[r['name']] == first['chatgot'] if r['name'] in first else None) for r in rows]
 
-# %% ../../nbs/bench/83_generate.ipynb #03186b1e
+# %% ../../nbs/bench/83_generate.ipynb #b5e7526f
+class Watched:
+    "A draft, and how often it was right"
+    def __init__(self, draft: Draft):
+        self.draft, self.begin, self.told = draft, 0, []
+        self.asked, self.written, self.right, self.compared = 0, 0, 0, 0
+
+    def guesses(self, text: list[int], numbers: list[float], s) -> Iterator[tuple[int, float]]:
+        "Those of the draft; those before are compared with what became of the text"
+        if (n := len(text) - self.begin) > 0: self._compare(text[-n:])
+        self.asked, self.begin, self.told = self.asked + 1, len(text), []
+        for token, sure in self.draft.guesses(text, numbers, s):
+            self.told.append(token)
+            yield token, sure
+
+    def _compare(self, came: list[int]):
+        self.written += len(came) if self.asked else 0
+        right = next((i for i, (g, t) in enumerate(zip(self.told, came)) if g != t), min(len(self.told), len(came)))
+        self.right, self.compared = self.right + right, self.compared + min(right + 1, len(self.told), len(came))
+
+    def figures(self) -> dict:
+        "Tokens for each pass, and the share of guesses, those before being right, that were right"
+        return dict(tokens_per_pass=self.written/self.asked, guesses_right=self.right/self.compared)
+
+def trained(
+    run: str | Path,  # a run of a GPT
+) -> tuple[GPT, Tokenizer, NGramDraft, float]:  # and its validation loss
+    "A model that has learned something, and a draft from its training text"
+    run = Run.open(run)
+    s, tok = run.settings, run.tokenizer
+    dls = TextDataLoaders.from_corpus(Corpus.load(s.data.corpus), tok, s.data.seq_len, 1, s.data.val_fraction, s.data.split, s.train.seed, 'cpu')
+    return run.model(), tok, NGramDraft(dls.train.tokens.ids, tok.vocab_size), min(m['val_loss'] for m in run.metrics if 'val_loss' in m)
+
+# %% ../../nbs/bench/83_generate.ipynb #a179639a
 TOKENS = {'nanogpt_char': {1: 1000, 8: 300, 64: 100}, 'gpt2_small': {1: 250, 8: 24, 64: 8}}  # of each text, by the number of texts
 
 def contestants(
     model: GPT,
-    tok: CharTokenizer,
+    tok: Tokenizer,
     nanogpt: Path | None,
     others: bool,  # transformers and llama.cpp too
+    draft: Draft | None = None,
 ) -> dict[str, Writer]:
     "Those that are there"
     res = {'chatgot': ours(model, tok)}
+    if draft: res['chatgot, guessing ahead'] = ours(model, tok, draft)
     if nanogpt: res['nanoGPT'] = by_nanogpt(model, nanogpt)
     if others and find_spec('transformers'): res['transformers'] = by_transformers(model)
     if others and find_spec('llama_cpp') and find_spec('gguf'):
         for kind in ('f32', 'f16'): res[f'llama.cpp {kind}'] = by_llama_cpp(model, tok, kind)
     return res
 
+def guessing(
+    run: str | Path,  # of `trained`
+    nanogpt: Path | None,
+    rounds: int,
+) -> tuple[list[dict], str]:  # rows, and what was learned
+    "One text from a trained model: as long as the others, and within its context for those that can't go on past it"
+    (model, tok, draft, loss), rows = trained(run), []
+    size, limit = model.cfg.seq_len, reading(weights(model), model.head.weight)
+    for n, others in ((1000, False), (size - 1, True)):
+        watched = Watched(draft)
+        found = race(contestants(model, tok, nanogpt if model.cfg.family == 'gpt2' else None, others, watched), limit, 1, n, size, rounds)
+        rows += [dict(shape='trained') | r | (watched.figures() if 'guessing' in r['name'] else {}) for r in found]
+    return rows, f'{n_params(model)/1e6:.1f} million parameters, validation loss {loss:.2f}'
+
 def main(
     nanogpt: Path | None = None,  # a checkout of it
+    run: Path | None = None,  # a trained model, to be measured with a draft
     rounds: int = 2,
 ) -> Report:
     "Both shapes, one text and many, about four minutes on two processors"
-    rows, char = [], SHAPES['nanogpt_char']
+    rows, char, settings = [], SHAPES['nanogpt_char'], dict(rounds=rounds, precision='float32', temperature=1)
     plans = [('nanogpt_char', char, nanogpt, False), ('nanogpt_char', replace(char, seq_len=1024), None, True),
              ('gpt2_small', SHAPES['gpt2_small'], nanogpt, True)]
     for shape, cfg, peer, others in plans:
@@ -175,6 +230,8 @@ def main(
         for B, n in TOKENS[shape].items():
             found = writers if B < 64 else {name: w for name, w in writers.items() if name != 'nanoGPT'}
             rows += [dict(shape=shape) | r for r in race(found, limit, B, n, cfg.seq_len, rounds)]
+    if run: more, settings['trained'] = guessing(run, nanogpt, rounds); rows += more
     skipped = {'nanoGPT': 'name a checkout with --nanogpt PATH'} if not nanogpt else {}
+    skipped |= {'guessing ahead': 'name a trained model with --run RUN'} if not run else {}
     skipped |= {name: 'not installed' for name, m in {'transformers': 'transformers', 'llama.cpp': 'llama_cpp'}.items() if not find_spec(m)}
-    return Report('generate', rows, dict(rounds=rounds, precision='float32', temperature=1), skipped, versions('transformers', 'llama-cpp-python'))
+    return Report('generate', rows, settings, skipped, versions('transformers', 'llama-cpp-python'))

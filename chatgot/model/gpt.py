@@ -4,9 +4,9 @@
 
 # %% auto #0
 __all__ = ['GPTConfig', 'rope_table', 'rotate', 'KVCache', 'RMSNorm', 'Where', 'Stacked', 'Attention', 'MLP', 'norm', 'Block',
-           'look_back', 'GPT', 'n_params', 'train_flops', 'peak_flops']
+           'look_back', 'GPT', 'Decoder', 'n_params', 'train_flops', 'peak_flops']
 
-# %% ../../nbs/model/20_gpt.ipynb #fa25b9e4
+# %% ../../nbs/model/20_gpt.ipynb #ad955d30
 import math
 import time
 from dataclasses import dataclass
@@ -18,7 +18,7 @@ from torch import Tensor, nn
 
 from ..config import ChatGoTError, ModelSettings
 
-# %% ../../nbs/model/20_gpt.ipynb #25a97453
+# %% ../../nbs/model/20_gpt.ipynb #062d78ca
 @dataclass(frozen=True)
 class GPTConfig:
     "The shape of a GPT"
@@ -48,7 +48,7 @@ class GPTConfig:
         "F: GPT-2 has 4 D; SwiGLU has three matrices, so 8/3 D (in steps of 32) costs the same (Shazeer 2020)"
         return 4*self.n_embd if self.family == 'gpt2' else 32*math.ceil(self.n_embd*8/3/32)
 
-# %% ../../nbs/model/20_gpt.ipynb #85e3f6c0
+# %% ../../nbs/model/20_gpt.ipynb #2036bb4c
 def rope_table(
     n_pos: int,  # positions
     head_dim: int,  # E
@@ -67,7 +67,7 @@ def rotate(
     a, b = x_BHTE.chunk(2, -1)
     return x_BHTE*rope[0] + torch.cat((-b, a), -1)*rope[1]
 
-# %% ../../nbs/model/20_gpt.ipynb #094312f2
+# %% ../../nbs/model/20_gpt.ipynb #bcb583fb
 class KVCache:
     "Keys and values of the tokens so far, for each layer: two tensors of L B K T E"
     def __init__(self, cfg: GPTConfig, batch: int, columns: int, device=None, dtype=None):
@@ -81,13 +81,17 @@ class KVCache:
             else: mine.scatter_(2, pos[:, None, :, None].expand_as(new), new.to(mine.dtype))
         return self.k[layer].narrow(2, 0, width), self.v[layer].narrow(2, 0, width)
 
-# %% ../../nbs/model/20_gpt.ipynb #febd0afd
+    def columns(self, begin: int, end: int) -> tuple[tuple[Tensor, ...], ...]:
+        "The keys of each layer, and the values of each layer, of these positions"
+        return tuple(x.narrow(3, begin, end - begin).unbind() for x in (self.k, self.v))
+
+# %% ../../nbs/model/20_gpt.ipynb #ed8c8346
 class RMSNorm(nn.RMSNorm):
     "Divide by the root mean square, then scale (Zhang & Sennrich 2019); in x's own precision, also under autocast"
     def __init__(self, width: int): super().__init__(width, eps=1e-6)
     def forward(self, x): return F.rms_norm(x, self.normalized_shape, self.weight.to(x.dtype), self.eps)
 
-# %% ../../nbs/model/20_gpt.ipynb #3c1571bb
+# %% ../../nbs/model/20_gpt.ipynb #da056b50
 @dataclass
 class Where:
     "Which positions a forward pass is about"
@@ -124,7 +128,7 @@ class Attention(nn.Module):
             dropout_p=self.cfg.dropout if self.training else 0., enable_gqa=self.cfg.kv_heads != self.cfg.n_head)
         return self.out(y_BHTE.transpose(1, 2).reshape(B, T, -1))
 
-# %% ../../nbs/model/20_gpt.ipynb #f8f0a963
+# %% ../../nbs/model/20_gpt.ipynb #9c2ad2af
 class MLP(nn.Module):
     "The feed-forward part of a block"
     def __init__(self, cfg: GPTConfig):
@@ -139,7 +143,7 @@ class MLP(nn.Module):
         gate_BTF, up_BTF = h_BTF.chunk(2, -1)
         return self.out(F.silu(gate_BTF)*up_BTF)
 
-# %% ../../nbs/model/20_gpt.ipynb #61c038ff
+# %% ../../nbs/model/20_gpt.ipynb #824de2a8
 def norm(cfg: GPTConfig) -> nn.Module:
     "The family's normalisation over D"
     return nn.LayerNorm(cfg.n_embd, eps=1e-5) if cfg.family == 'gpt2' else RMSNorm(cfg.n_embd)
@@ -156,7 +160,7 @@ class Block(nn.Module):
         x_BTD = x_BTD + drop(self.attn(self.norm1(x_BTD), at))
         return x_BTD + drop(self.mlp(self.norm2(x_BTD)))
 
-# %% ../../nbs/model/20_gpt.ipynb #de0e70c7
+# %% ../../nbs/model/20_gpt.ipynb #61b34cd6
 @torch.no_grad()
 def look_back(
     embed: nn.Embedding,
@@ -175,7 +179,7 @@ def look_back(
     attn.qkv.weight[:-attn.widths[-1], 0] = torch.cat((query_HE.flatten(), key_E.repeat(cfg.kv_heads)))
     for norm in (attn.q_norm, attn.k_norm): norm.weight.fill_(gain)
 
-# %% ../../nbs/model/20_gpt.ipynb #ba630c82
+# %% ../../nbs/model/20_gpt.ipynb #bbd34099
 class GPT(nn.Module):
     "A decoder-only transformer: tokens in, logits of the next token out"
     def __init__(self, cfg: GPTConfig):
@@ -233,7 +237,69 @@ class GPT(nn.Module):
         w = self.head.weight
         return KVCache(self.cfg, batch, columns or self.cfg.seq_len, w.device, w.dtype)
 
-# %% ../../nbs/model/20_gpt.ipynb #f9daebb6
+# %% ../../nbs/model/20_gpt.ipynb #53f021b6
+class Decoder:
+    "A GPT's forward pass for writing, without what only training needs"
+    def __init__(
+        self,
+        model: GPT,  # one that `fits`
+        turned: bool = False,  # copy the matrices in the order that suits 2 to 32 tokens at a time on a CPU
+    ):
+        self.model, self.turned, self.params, self.made = model, turned, list(model.parameters()), None
+
+    @staticmethod
+    def fits(model: nn.Module) -> bool:
+        "Whether it is a GPT as it was built, in float32, with nobody listening to its modules"
+        known = GPT, Block, Attention, MLP, Stacked, RMSNorm, nn.Linear, nn.LayerNorm, nn.Embedding, nn.Dropout, nn.ModuleList
+        plain = all(type(m) in known and not m._forward_hooks and not m._forward_pre_hooks for m in model.modules())
+        return plain and model.precision == model.head.weight.dtype == torch.float32 and not model.head.weight.is_inference()
+
+    def _collect(self):
+        "What each block multiplies with, in the order of use"
+        turn = (lambda w: w.t().contiguous().t()) if self.turned else lambda w: w
+        pair, matrix = lambda m: (m.weight, getattr(m, 'bias', None)), lambda m: (turn(m.weight), m.bias)
+        self.layers = [(pair(b.norm1), matrix(b.attn.qkv), matrix(b.attn.out), pair(b.norm2), matrix(b.mlp.up), matrix(b.mlp.out))
+                       for b in self.model.blocks]
+        self.norms_HE = [None if b.attn.cfg.family == 'gpt2' else torch.cat([n.weight.expand(k, -1) for n, k in zip(
+            (b.attn.q_norm, b.attn.k_norm), b.attn.heads)]) for b in self.model.blocks]
+        self.last = pair(self.model.norm), matrix(self.model.head)
+
+    def _norm(self, x: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
+        if bias is not None: return F.layer_norm(x, x.shape[-1:], weight, bias)
+        return x*(x.square().mean(-1, keepdim=True) + 1e-6).rsqrt()*weight
+
+    @torch.inference_mode()
+    def __call__(
+        self,
+        idx_BT: Tensor,  # token ids
+        pos: int,  # the position of the first of them
+        cache: KVCache,  # what went before; this pass adds to it
+    ) -> Tensor:  # B T V, logits
+        "As `GPT.forward`"
+        if (made := sum(p._version for p in self.params)) != self.made: self._collect(); self.made = made
+        m, c, (B, T), end, norm = self.model, self.model.cfg, idx_BT.shape, pos + idx_BT.shape[1], self._norm
+        x_BTD, rope = F.embedding(idx_BT, m.embed.weight), None
+        if c.family == 'gpt2': x_BTD = x_BTD + m.pos_embed.weight[pos:end]
+        else: rope = m.rope[:, pos:end, None]
+        mask = torch.ones(T, end, dtype=torch.bool, device=idx_BT.device).tril(pos) if pos and T > 1 else None
+        x_MD, slots, past = x_BTD.view(B*T, -1), cache.columns(pos, end), cache.columns(0, end)
+        for (norm1, qkv, out, norm2, up, down), norm_HE, k_new, v_new, k, v in zip(self.layers, self.norms_HE, *slots, *past):
+            h_BTHE = F.linear(norm(x_MD, *norm1), *qkv).view(B, T, -1, c.head_dim)
+            *qk, v_BTKE = h_BTHE.split((c.n_head, c.kv_heads, c.kv_heads), 2)
+            if rope is not None:
+                both_BTHE = norm(h_BTHE[:, :, :-c.kv_heads], norm_HE, None)
+                qk = rotate(both_BTHE, rope).split((c.n_head, c.kv_heads), 2)
+            k_new.copy_(qk[1].transpose(1, 2)); v_new.copy_(v_BTKE.transpose(1, 2))
+            y_BHTE = F.scaled_dot_product_attention(qk[0].transpose(1, 2), k, v, mask, is_causal=T == end > 1, enable_gqa=c.kv_heads != c.n_head)
+            x_MD = x_MD + F.linear(y_BHTE.transpose(1, 2).reshape(B*T, -1), *out)
+            h_MF = F.linear(norm(x_MD, *norm2), *up)
+            if c.family == 'gpt2': h_MF = F.gelu(h_MF, approximate='tanh')
+            else: h_MF = F.silu(h_MF[:, :c.n_inner])*h_MF[:, c.n_inner:]
+            x_MD = x_MD + F.linear(h_MF, *down)
+        (last, head) = self.last
+        return F.linear(norm(x_MD, *last), *head).view(B, T, -1)
+
+# %% ../../nbs/model/20_gpt.ipynb #a0a1f182
 def n_params(
     model: GPT,
 ) -> int:  # tied weights counted once
@@ -248,7 +314,7 @@ def train_flops(
     matrices = sum(m.weight.numel() for m in model.modules() if isinstance(m, nn.Linear))
     return 6*matrices + 12*c.n_layer*c.seq_len*c.n_embd
 
-# %% ../../nbs/model/20_gpt.ipynb #b9947865
+# %% ../../nbs/model/20_gpt.ipynb #8c455bcd
 @lru_cache
 def peak_flops(
     device: torch.device,
