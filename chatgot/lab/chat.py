@@ -5,7 +5,7 @@
 # %% auto #0
 __all__ = ['speakers', 'Author', 'author', 'turn_text', 'tidy', 'Chat', 'converse']
 
-# %% ../../nbs/lab/51_chat.ipynb #76ad9719
+# %% ../../nbs/lab/51_chat.ipynb #0ff493f6
 import copy
 import sys
 from collections import Counter
@@ -26,7 +26,7 @@ from ..text.corpus import Corpus
 from ..text.tokenizer import Tokenizer
 from ..train.run import Run
 
-# %% ../../nbs/lab/51_chat.ipynb #154810ba
+# %% ../../nbs/lab/51_chat.ipynb #e803ea12
 def speakers(
     corpus: Corpus | Iterable[str],  # a text, or its pieces in order
 ) -> Counter:  # name -> number of turns
@@ -38,7 +38,7 @@ def speakers(
         before = text[-64:]
     return found
 
-# %% ../../nbs/lab/51_chat.ipynb #8bfb0636
+# %% ../../nbs/lab/51_chat.ipynb #d5d6fd4a
 @dataclass
 class Author:
     "What it takes to write: from a run or a learner"
@@ -67,7 +67,7 @@ def _pieces(dls, size: int = 1 << 16) -> Iterator[str]:
     tokens, last = dls.train.tokens, len(dls.train.tokens) - 1
     for i in range(0, last, size): yield dls.tok.decode(tokens.windows(np.array([i]), min(size, last - i))[0][0].cpu())
 
-# %% ../../nbs/lab/51_chat.ipynb #8b9af147
+# %% ../../nbs/lab/51_chat.ipynb #2b7210b2
 def turn_text(
     name: str,
     said: str = '',  # '': the name alone, for the model to go on from
@@ -81,7 +81,7 @@ def tidy(
     "Without blank lines, which would end the turn"
     return '\n'.join(line.strip() for line in said.splitlines() if line.strip())
 
-# %% ../../nbs/lab/51_chat.ipynb #7591eaba
+# %% ../../nbs/lab/51_chat.ipynb #d901ef82
 class Chat:
     "A conversation with a character of the text"
     def __init__(
@@ -121,7 +121,7 @@ class Chat:
 
     def __str__(self): return ''.join(turn_text(*t) for t in self.turns)
 
-# %% ../../nbs/lab/51_chat.ipynb #0d975857
+# %% ../../nbs/lab/51_chat.ipynb #2e77c25f
 @patch
 def room(self: Chat, model: GPT) -> int:  # tokens that an answer may have
     return min(self.settings.tokens, model.cfg.seq_len//2)
@@ -145,7 +145,7 @@ def scene(
         texts.insert(0, t)
     return ''.join(texts) + turn_text(self.as_)
 
-# %% ../../nbs/lab/51_chat.ipynb #a0e1e657
+# %% ../../nbs/lab/51_chat.ipynb #fbbc9e31
 @patch
 def stream(
     self: Chat,
@@ -180,7 +180,7 @@ def say(
     "Say something and wait for the answer"
     return ''.join(self.stream(said)).rstrip()
 
-# %% ../../nbs/lab/51_chat.ipynb #d8b6ac09
+# %% ../../nbs/lab/51_chat.ipynb #b4a045bb
 def _heard(ask: str) -> str:  # '': there is no more
     try: return input(ask).strip()
     except EOFError: return ''

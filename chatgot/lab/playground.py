@@ -5,7 +5,7 @@
 # %% auto #0
 __all__ = ['LiveWidget', 'Playground', 'playground', 'ChatBox', 'chat']
 
-# %% ../../nbs/lab/52_playground.ipynb #bd56b783
+# %% ../../nbs/lab/52_playground.ipynb #0d9978aa
 import colorsys
 import html
 import json
@@ -32,7 +32,7 @@ from ..model.sampling import Piece, sample_settings, stream
 from ..text.tokenizer import Tokenizer
 from ..train.run import Run
 
-# %% ../../nbs/lab/52_playground.ipynb #2ab43f72
+# %% ../../nbs/lab/52_playground.ipynb #f62c5c7f
 class Token(NamedTuple):
     "What one step wrote, and what it might have written"
     text: str
@@ -46,7 +46,7 @@ def token(
     "A piece for a person to look at"
     return Token(piece.text, math.exp(piece.logprob), [(tok.decode([t]), math.exp(p)) for t, p in piece.top])
 
-# %% ../../nbs/lab/52_playground.ipynb #b9a6a90f
+# %% ../../nbs/lab/52_playground.ipynb #1b0f5024
 def shade(
     p: float,  # probability
 ) -> str:  # a CSS colour
@@ -55,7 +55,7 @@ def shade(
     rgb = colorsys.hls_to_rgb((50 - 45*s)/360, 0.5, 0.9)
     return '#' + ''.join(f'{round(255*c):02x}' for c in (*rgb, 0.6*s))
 
-# %% ../../nbs/lab/52_playground.ipynb #382c7f00
+# %% ../../nbs/lab/52_playground.ipynb #38f526b9
 def seen(
     text: str,
 ) -> str:  # spaces and line ends made visible
@@ -97,7 +97,7 @@ class Writing:
 
     def _repr_html_(self): return self.html()
 
-# %% ../../nbs/lab/52_playground.ipynb #5dd6fd08
+# %% ../../nbs/lab/52_playground.ipynb #20ca70bf
 def grouped(
     pieces: Iterable,
     seconds: float = 0.05,  # between groups
@@ -111,7 +111,7 @@ def grouped(
             group, last = [], time.perf_counter()
     if group: yield group
 
-# %% ../../nbs/lab/52_playground.ipynb #e09c98ef
+# %% ../../nbs/lab/52_playground.ipynb #fcb4f4b3
 def _lab_files(*names: str) -> str: return ''.join((files('chatgot')/'lab'/name).read_text('utf-8') for name in names)
 
 class LiveWidget(anywidget.AnyWidget):
@@ -158,7 +158,7 @@ class LiveWidget(anywidget.AnyWidget):
         "Stop writing after the token under way"
         self.halt.set()
 
-# %% ../../nbs/lab/52_playground.ipynb #1aa97fca
+# %% ../../nbs/lab/52_playground.ipynb #bc980ea3
 @patch
 def _ipython_display_(self: LiveWidget):
     data, metadata = self._repr_mimebundle_()
@@ -171,7 +171,7 @@ def keep(self: LiveWidget):
         'There is no output of its own to replace: show the widget as the last thing in a cell, or use .html().')
     self.handle.update({'text/html': self.html(), 'text/plain': str(self)}, raw=True)
 
-# %% ../../nbs/lab/52_playground.ipynb #97b8e830
+# %% ../../nbs/lab/52_playground.ipynb #bca0d49b
 class Playground(LiveWidget):
     "Let a model write, with everything at hand"
     def __init__(
@@ -213,7 +213,7 @@ class Playground(LiveWidget):
     def __repr__(self): return f"Playground of '{self.author.name}', a widget for JupyterLab; anywhere: .write('Once upon', n=2)"
     def __str__(self): return str(self.writing or repr(self))
 
-# %% ../../nbs/lab/52_playground.ipynb #9818554c
+# %% ../../nbs/lab/52_playground.ipynb #a213d61c
 @patch
 def _start(self: Playground, writing: Writing):
     with self.lock:
@@ -240,7 +240,7 @@ def _hello(self: Playground, _: dict):
     with self.lock: self.send({'do': 'state', 'busy': self.busy, 'settings': self.writing.settings.model_dump(),
                                'tokens': list(enumerate(self.writing.columns))} | self._head())
 
-# %% ../../nbs/lab/52_playground.ipynb #6fdc2e2c
+# %% ../../nbs/lab/52_playground.ipynb #59b94948
 def playground(
     run: str | Path | Run | Learner,  # a run, its folder or name, or a learner, also one in training
     **sampling,  # how to begin: prompt='HAMLET:', temperature=0.7
@@ -248,7 +248,7 @@ def playground(
     "Let a model write, with everything at hand"
     return Playground(run, **sampling)
 
-# %% ../../nbs/lab/52_playground.ipynb #7b349307
+# %% ../../nbs/lab/52_playground.ipynb #7698d3c8
 class ChatBox(LiveWidget):
     "Talk to a character of the text"
     def __init__(
@@ -288,7 +288,7 @@ class ChatBox(LiveWidget):
         return f"Chat with {self.chat.as_} of '{self.chat.author.name}', a widget for JupyterLab; anywhere: .say('Who is there?')"
     def __str__(self): return str(self.chat) or repr(self)
 
-# %% ../../nbs/lab/52_playground.ipynb #ab6261cf
+# %% ../../nbs/lab/52_playground.ipynb #2c96a35c
 def _bubble(name: str, text: str, mine: bool) -> str:
     "A turn as static HTML"
     side = 'flex-end;background:#4a90d933' if mine else 'flex-start;background:#8882'
