@@ -7,7 +7,7 @@ __all__ = ['MADE_WITH', 'lm_loss', 'evaluate_loss', 'Accumulate', 'Clip', 'Avera
            'out_of_patience', 'Diverged', 'ByStep', 'stop_on_interrupt', 'pick_precision', 'gpt_learner', 'run_plan',
            'plan_settings', 'plot_losses']
 
-# %% ../../nbs/train/32_learner.ipynb #0f595e7f
+# %% ../../nbs/train/32_learner.ipynb #cb18dc22
 import math
 import signal
 import sys
@@ -28,6 +28,7 @@ from tqdm import tqdm
 
 from ..config import (ChatGoTError, SampleSettings, Settings, TrainSettings, check, load_settings, merge, nearest,
                             nearest_setting, set_seed)
+from ..model.draft import NGramDraft
 from ..model.gpt import GPT, GPTConfig, peak_flops, train_flops
 from ..model.lora import add_lora
 from ..model.sampling import generate, sample_settings
@@ -36,7 +37,7 @@ from ..text.report import Picture
 from .optimizer import lr_factor, make_optimizer, progress, set_rate
 from .resources import Resources, agreed, average, world
 
-# %% ../../nbs/train/32_learner.ipynb #98bc113b
+# %% ../../nbs/train/32_learner.ipynb #6532ebaf
 def lm_loss(
     logits_BTV: Tensor,
     y_BT: Tensor,  # the next tokens; -100 is left out
@@ -60,7 +61,7 @@ def evaluate_loss(
     average([total := torch.as_tensor(total, dtype=torch.float64, device=batches.device)])
     return (total*size/batches.n_targets).item()
 
-# %% ../../nbs/train/32_learner.ipynb #0a9ff10f
+# %% ../../nbs/train/32_learner.ipynb #3aed1431
 class Accumulate(Callback):
     "One step for every `n` micro-batches"
     order, run_valid = 9, False
@@ -73,14 +74,14 @@ class Accumulate(Callback):
     def before_step(self):
         if (self.iter+1) % self.n: raise CancelBatchException
 
-# %% ../../nbs/train/32_learner.ipynb #ba0d7160
+# %% ../../nbs/train/32_learner.ipynb #7e204f06
 class Clip(Callback):
     "Bound the norm of the gradient; `learn.grad_norm` is what it was before"
     order, run_valid = 11, False
     def __init__(self, max_norm: float): self.max_norm = max_norm or math.inf  # 0: no bound
     def before_step(self): self.learn.grad_norm = torch.nn.utils.clip_grad_norm_(self.model.parameters(), self.max_norm)
 
-# %% ../../nbs/train/32_learner.ipynb #a84f5bff
+# %% ../../nbs/train/32_learner.ipynb #2a46a7c2
 class Average(Callback):
     "Take the step that all processes' gradients call for together"
     order, run_valid = 10, False
@@ -88,7 +89,7 @@ class Average(Callback):
         if rank := world()[0]: set_seed(hash((self.learn.settings.train.seed, self.learn.step, rank)) % 2**32)
     def before_step(self): average([*(p.grad for p in self.model.parameters() if p.grad is not None), self.learn.step_loss])
 
-# %% ../../nbs/train/32_learner.ipynb #c578035f
+# %% ../../nbs/train/32_learner.ipynb #c14ed24d
 class Tracker:
     "Told what happens while a model learns; every method may be left out"
     def started(self, learn: Learner, plan: TrainSettings, start: tuple[int, float]): "The plan that began at step and second `start` begins, or goes on"
@@ -108,7 +109,7 @@ def tell(
     "Tell each of them"
     for t in trackers if world()[0] == 0 else (): getattr(t, what)(*args, **kwargs)
 
-# %% ../../nbs/train/32_learner.ipynb #2c573326
+# %% ../../nbs/train/32_learner.ipynb #5f5dd9e9
 class ProgressBar(Tracker):
     "A bar in the terminal or notebook, the samples above it"
     out = sys.stderr
@@ -138,7 +139,7 @@ class ProgressBar(Tracker):
     def noted(self, text: str, level: str = 'INFO'): tqdm.write(text, file=self.out)
     def finished(self, learn: Learner, error: str | None = None): self.bar.close()
 
-# %% ../../nbs/train/32_learner.ipynb #28dbfa4b
+# %% ../../nbs/train/32_learner.ipynb #78012c60
 @patch
 def best_val_loss(
     self: Learner,
@@ -262,7 +263,7 @@ class ByStep(Callback):
         text = self._aside(lambda: self.learn.generate(**sampling))
         self.tell('sample', dict(step=self.learn.step, text=text, **sampling))
 
-# %% ../../nbs/train/32_learner.ipynb #c43d95ae
+# %% ../../nbs/train/32_learner.ipynb #5d23d9d5
 @patch
 def obey(self: ByStep):
     "Do what was asked for; while paused, wait for more"
@@ -303,7 +304,7 @@ def _scale(self: ByStep, factor: float):
     if not 0 < float(factor) < math.inf: raise ChatGoTError(f'factor={factor} must be a number above 0.')
     self.learn.lr_scale = float(factor)
 
-# %% ../../nbs/train/32_learner.ipynb #dcc29d96
+# %% ../../nbs/train/32_learner.ipynb #afd6b961
 @contextmanager
 def stop_on_interrupt(learn: Learner) -> Iterator[None]:
     "Turn the first SIGINT or SIGTERM into a request to stop; only Python's main thread gets signals"
@@ -316,7 +317,7 @@ def stop_on_interrupt(learn: Learner) -> Iterator[None]:
     finally:
         for s, handler in before.items(): signal.signal(s, handler)
 
-# %% ../../nbs/train/32_learner.ipynb #716ffea2
+# %% ../../nbs/train/32_learner.ipynb #5ece3a08
 def _settings(base: str | Settings, dls: TextDataLoaders, changes: dict) -> Settings:
     s = load_settings(base, env={}) if isinstance(base, str) else base
     if 'init' in changes: raise ChatGoTError('init names weights for `train`; here, give the model itself: gpt_learner(dls, begin=model).')
@@ -367,7 +368,7 @@ def gpt_learner(
     learn.settings, learn.step, learn.seconds, learn.history, learn.stop_asked, learn.lr_scale = s, 0, 0., [], False, 1.
     return learn
 
-# %% ../../nbs/train/32_learner.ipynb #c531dfc9
+# %% ../../nbs/train/32_learner.ipynb #252a4280
 @patch
 def generate(
     self: Learner,
@@ -376,7 +377,15 @@ def generate(
 ) -> str:  # what comes after the prompt
     "Let the model write"
     prompt = self.settings.sample.prompt if prompt is None else prompt
-    return generate(self.model, self.dls.tok, prompt, self.settings.sample, **changes).text
+    how = sample_settings(self.settings.sample, **changes)
+    return generate(self.model, self.dls.tok, prompt, how, draft=_draft(self, how.tokens)).text
+
+def _draft(learn: Learner, tokens: int) -> NGramDraft | None:
+    "Counts of the training text, where that is known to help: with characters, and from so many tokens on that it pays to count"
+    dls, ids = learn.dls, getattr(learn.dls.train.tokens, 'ids', None)  # None: they stay in a file, for they are many
+    if tokens < 200 or dls.tok.vocab_size > 512 or ids is None: return None
+    if not hasattr(dls, 'draft'): dls.draft = NGramDraft(ids[:1 << 22], dls.tok.vocab_size)
+    return dls.draft
 
 def run_plan(
     learn: Learner,
@@ -427,7 +436,7 @@ def fit_steps(
     plan = plan_settings(self, steps, changes).train
     run_plan(self, plan, [ProgressBar()] if trackers is None else trackers, (self.step, self.seconds))
 
-# %% ../../nbs/train/32_learner.ipynb #05d9a814
+# %% ../../nbs/train/32_learner.ipynb #15635f97
 def plot_losses(
     histories: dict[str, list[dict]],  # name -> lines of metrics
     x: str = 'step',  # step, tokens or seconds
