@@ -5,7 +5,7 @@
 # %% auto #0
 __all__ = []
 
-# %% ../nbs/71_all.ipynb #7cc22f13
+# %% ../nbs/71_all.ipynb #fb0130d5
 from .config import *
 from .text.sources import *
 from .text.corpus import *
@@ -19,6 +19,7 @@ from .model.sampling import *
 from .model.weights import *
 from .model.lora import *
 from .model.quantize import *
+from .model.draft import *
 from .model.export import *
 from .train.optimizer import *
 from .train.resources import *
