@@ -5,7 +5,7 @@
 # %% auto #0
 __all__ = ['NGramDraft']
 
-# %% ../../nbs/model/26_draft.ipynb #bd09d399
+# %% ../../nbs/model/26_draft.ipynb #c0e2a046
 from typing import Iterator
 
 import numpy as np
@@ -15,7 +15,7 @@ from fastcore.basics import patch
 from ..config import ChatGoTError, SampleSettings
 from .sampling import filter_logits
 
-# %% ../../nbs/model/26_draft.ipynb #41d0f6f6
+# %% ../../nbs/model/26_draft.ipynb #d5eefd4a
 class NGramDraft:
     "Guesses how a model that learned from a text goes on, from what followed the last few tokens there"
     def __init__(
@@ -55,14 +55,15 @@ class NGramDraft:
         p_V[keys[a:b] - low] += (n - discount)/total
         return p_V
 
-# %% ../../nbs/model/26_draft.ipynb #353082ce
+# %% ../../nbs/model/26_draft.ipynb #804fc498
 def _sure(
     margin: float,  # distance of the number from the next token's place
 ) -> float:
     "How often guesses at this distance are right"
     return (margin + .02)/(margin + .06)
 
-def _line(self: NGramDraft, context: tuple[int, ...], s: SampleSettings) -> np.ndarray:  # V + 1, where the tokens' places begin and end
+def _line(self: NGramDraft, context: tuple[int, ...], s: SampleSettings) -> np.ndarray:  # V + 1
+    "Where on the line the tokens' places begin and end"
     how = s.temperature, s.top_k, s.top_p, s.min_p
     if self.lines[0] != how or len(self.lines[1])*self.V > 1 << 24: self.lines = how, {}
     if (line := self.lines[1].get(context)) is None:
