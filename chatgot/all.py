@@ -5,7 +5,7 @@
 # %% auto #0
 __all__ = []
 
-# %% ../nbs/71_all.ipynb #82888d5f
+# %% ../nbs/71_all.ipynb #5d7cc412
 from .config import *
 from .text.sources import *
 from .text.corpus import *
@@ -20,6 +20,7 @@ from .model.sampling import *
 from .model.weights import *
 from .model.lora import *
 from .model.quantize import *
+from .model.draft import *
 from .model.export import *
 from .train.optimizer import *
 from .train.resources import *

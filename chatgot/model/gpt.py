@@ -4,9 +4,9 @@
 
 # %% auto #0
 __all__ = ['GPTConfig', 'rope_table', 'rotate', 'KVCache', 'RMSNorm', 'Where', 'Stacked', 'Attention', 'MLP', 'norm', 'Block',
-           'look_back', 'GPT', 'Decoder', 'n_params', 'train_flops', 'peak_flops']
+           'look_back', 'GPT', 'Decoder', 'static_step', 'n_params', 'train_flops', 'peak_flops']
 
-# %% ../../nbs/model/20_gpt.ipynb #ad955d30
+# %% ../../nbs/model/20_gpt.ipynb #8f4a818a
 import math
 import time
 from dataclasses import dataclass
@@ -18,7 +18,7 @@ from torch import Tensor, nn
 
 from ..config import ChatGoTError, ModelSettings
 
-# %% ../../nbs/model/20_gpt.ipynb #062d78ca
+# %% ../../nbs/model/20_gpt.ipynb #2f2b8d0b
 @dataclass(frozen=True)
 class GPTConfig:
     "The shape of a GPT"
@@ -48,7 +48,7 @@ class GPTConfig:
         "F: GPT-2 has 4 D; SwiGLU has three matrices, so 8/3 D (in steps of 32) costs the same (Shazeer 2020)"
         return 4*self.n_embd if self.family == 'gpt2' else 32*math.ceil(self.n_embd*8/3/32)
 
-# %% ../../nbs/model/20_gpt.ipynb #2036bb4c
+# %% ../../nbs/model/20_gpt.ipynb #ce8c88fe
 def rope_table(
     n_pos: int,  # positions
     head_dim: int,  # E
@@ -67,7 +67,7 @@ def rotate(
     a, b = x_BHTE.chunk(2, -1)
     return x_BHTE*rope[0] + torch.cat((-b, a), -1)*rope[1]
 
-# %% ../../nbs/model/20_gpt.ipynb #bcb583fb
+# %% ../../nbs/model/20_gpt.ipynb #386b848d
 class KVCache:
     "Keys and values of the tokens so far, for each layer: two tensors of L B K T E"
     def __init__(self, cfg: GPTConfig, batch: int, columns: int, device=None, dtype=None):
@@ -85,13 +85,13 @@ class KVCache:
         "The keys of each layer, and the values of each layer, of these positions"
         return tuple(x.narrow(3, begin, end - begin).unbind() for x in (self.k, self.v))
 
-# %% ../../nbs/model/20_gpt.ipynb #ed8c8346
+# %% ../../nbs/model/20_gpt.ipynb #ae854ba7
 class RMSNorm(nn.RMSNorm):
     "Divide by the root mean square, then scale (Zhang & Sennrich 2019); in x's own precision, also under autocast"
     def __init__(self, width: int): super().__init__(width, eps=1e-6)
     def forward(self, x): return F.rms_norm(x, self.normalized_shape, self.weight.to(x.dtype), self.eps)
 
-# %% ../../nbs/model/20_gpt.ipynb #da056b50
+# %% ../../nbs/model/20_gpt.ipynb #b5fef3de
 @dataclass
 class Where:
     "Which positions a forward pass is about"
@@ -128,7 +128,7 @@ class Attention(nn.Module):
             dropout_p=self.cfg.dropout if self.training else 0., enable_gqa=self.cfg.kv_heads != self.cfg.n_head)
         return self.out(y_BHTE.transpose(1, 2).reshape(B, T, -1))
 
-# %% ../../nbs/model/20_gpt.ipynb #9c2ad2af
+# %% ../../nbs/model/20_gpt.ipynb #9298f0d3
 class MLP(nn.Module):
     "The feed-forward part of a block"
     def __init__(self, cfg: GPTConfig):
@@ -143,7 +143,7 @@ class MLP(nn.Module):
         gate_BTF, up_BTF = h_BTF.chunk(2, -1)
         return self.out(F.silu(gate_BTF)*up_BTF)
 
-# %% ../../nbs/model/20_gpt.ipynb #824de2a8
+# %% ../../nbs/model/20_gpt.ipynb #128c9c7c
 def norm(cfg: GPTConfig) -> nn.Module:
     "The family's normalisation over D"
     return nn.LayerNorm(cfg.n_embd, eps=1e-5) if cfg.family == 'gpt2' else RMSNorm(cfg.n_embd)
@@ -160,7 +160,7 @@ class Block(nn.Module):
         x_BTD = x_BTD + drop(self.attn(self.norm1(x_BTD), at))
         return x_BTD + drop(self.mlp(self.norm2(x_BTD)))
 
-# %% ../../nbs/model/20_gpt.ipynb #61b34cd6
+# %% ../../nbs/model/20_gpt.ipynb #c13e9e92
 @torch.no_grad()
 def look_back(
     embed: nn.Embedding,
@@ -179,7 +179,7 @@ def look_back(
     attn.qkv.weight[:-attn.widths[-1], 0] = torch.cat((query_HE.flatten(), key_E.repeat(cfg.kv_heads)))
     for norm in (attn.q_norm, attn.k_norm): norm.weight.fill_(gain)
 
-# %% ../../nbs/model/20_gpt.ipynb #bbd34099
+# %% ../../nbs/model/20_gpt.ipynb #0af64a4f
 class GPT(nn.Module):
     "A decoder-only transformer: tokens in, logits of the next token out"
     def __init__(self, cfg: GPTConfig):
@@ -237,7 +237,7 @@ class GPT(nn.Module):
         w = self.head.weight
         return KVCache(self.cfg, batch, columns or self.cfg.seq_len, w.device, w.dtype)
 
-# %% ../../nbs/model/20_gpt.ipynb #53f021b6
+# %% ../../nbs/model/20_gpt.ipynb #01b102b1
 class Decoder:
     "A GPT's forward pass for writing, without what only training needs"
     def __init__(
@@ -290,7 +290,8 @@ class Decoder:
                 both_BTHE = norm(h_BTHE[:, :, :-c.kv_heads], norm_HE, None)
                 qk = rotate(both_BTHE, rope).split((c.n_head, c.kv_heads), 2)
             k_new.copy_(qk[1].transpose(1, 2)); v_new.copy_(v_BTKE.transpose(1, 2))
-            y_BHTE = F.scaled_dot_product_attention(qk[0].transpose(1, 2), k, v, mask, is_causal=T == end > 1, enable_gqa=c.kv_heads != c.n_head)
+            y_BHTE = F.scaled_dot_product_attention(
+                qk[0].transpose(1, 2), k, v, mask, is_causal=T == end > 1, enable_gqa=c.kv_heads != c.n_head)
             x_MD = x_MD + F.linear(y_BHTE.transpose(1, 2).reshape(B*T, -1), *out)
             h_MF = F.linear(norm(x_MD, *norm2), *up)
             if c.family == 'gpt2': h_MF = F.gelu(h_MF, approximate='tanh')
@@ -299,7 +300,23 @@ class Decoder:
         (last, head) = self.last
         return F.linear(norm(x_MD, *last), *head).view(B, T, -1)
 
-# %% ../../nbs/model/20_gpt.ipynb #a0a1f182
+# %% ../../nbs/model/20_gpt.ipynb #93f2d94f
+@torch.inference_mode()
+def static_step(
+    model: GPT,
+    cache: KVCache,
+    idx_B1: Tensor,  # a token of each row
+    pos_B1: Tensor,  # its position
+) -> Tensor:  # B V, logits
+    "One token for each row, in shapes that never change"
+    gpt2, columns = model.cfg.family == 'gpt2', cache.k.shape[3]
+    mask_B11C = (torch.arange(columns, device=pos_B1.device) <= pos_B1[..., None])[:, None]
+    x_B1D = model.embed(idx_B1) + (model.pos_embed(pos_B1) if gpt2 else 0)
+    at = Where(None if gpt2 else model.rope[:, pos_B1][:, :, None], cache, pos_B1, columns, mask_B11C)
+    for block in model.blocks: x_B1D = block(x_B1D, at)
+    return model.head(model.norm(x_B1D))[:, 0]
+
+# %% ../../nbs/model/20_gpt.ipynb #995d376e
 def n_params(
     model: GPT,
 ) -> int:  # tied weights counted once
@@ -314,7 +331,7 @@ def train_flops(
     matrices = sum(m.weight.numel() for m in model.modules() if isinstance(m, nn.Linear))
     return 6*matrices + 12*c.n_layer*c.seq_len*c.n_embd
 
-# %% ../../nbs/model/20_gpt.ipynb #8c455bcd
+# %% ../../nbs/model/20_gpt.ipynb #00f948d2
 @lru_cache
 def peak_flops(
     device: torch.device,

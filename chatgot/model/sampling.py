@@ -7,7 +7,7 @@ __all__ = ['PAYS', 'LEAST', 'keep_top_k', 'keep_top_p', 'keep_min_p', 'penalize'
            'random_numbers', 'Windows', 'cut', 'Piece', 'Row', 'sample_settings', 'choose', 'Draft', 'Guessing',
            'stream', 'Sample', 'generate']
 
-# %% ../../nbs/model/21_sampling.ipynb #e7295b81
+# %% ../../nbs/model/21_sampling.ipynb #87e18add
 import random
 import secrets
 from itertools import islice
@@ -21,7 +21,7 @@ from ..config import ChatGoTError, SampleSettings, check
 from .gpt import GPT, Decoder, KVCache
 from ..text.tokenizer import Tokenizer
 
-# %% ../../nbs/model/21_sampling.ipynb #cb0cb881
+# %% ../../nbs/model/21_sampling.ipynb #148ae6f0
 def keep_top_k(
     logits_BV: Tensor,
     k: int,  # how many to keep; tokens level with the last one stay too
@@ -30,7 +30,7 @@ def keep_top_k(
     least_B1 = logits_BV.topk(min(k, logits_BV.shape[-1])).values[:, -1:]
     return logits_BV.masked_fill(logits_BV < least_B1, -torch.inf)
 
-# %% ../../nbs/model/21_sampling.ipynb #a0bee945
+# %% ../../nbs/model/21_sampling.ipynb #58351f31
 def keep_top_p(
     logits_BV: Tensor,
     p: float,  # probability to keep, at least
@@ -42,7 +42,7 @@ def keep_top_p(
     least_B1 = sorted_BV.masked_fill(before_BV >= p, torch.inf).amin(-1, keepdim=True)
     return logits_BV.masked_fill(logits_BV < least_B1, -torch.inf)
 
-# %% ../../nbs/model/21_sampling.ipynb #3191e2cd
+# %% ../../nbs/model/21_sampling.ipynb #4ad4fbdf
 def keep_min_p(
     logits_BV: Tensor,
     p: float,  # share of the likeliest token's probability
@@ -51,7 +51,7 @@ def keep_min_p(
     least_B1 = logits_BV.amax(-1, keepdim=True) + torch.tensor(p).log().item()
     return logits_BV.masked_fill(logits_BV < least_B1, -torch.inf)
 
-# %% ../../nbs/model/21_sampling.ipynb #bc3617b4
+# %% ../../nbs/model/21_sampling.ipynb #1a257ae6
 def penalize(
     logits_BV: Tensor,
     seen_BV: Tensor,  # True for tokens in prompt or text
@@ -60,7 +60,7 @@ def penalize(
     "Make tokens that were seen less likely"
     return torch.where(seen_BV, torch.where(logits_BV > 0, logits_BV/penalty, logits_BV*penalty), logits_BV)
 
-# %% ../../nbs/model/21_sampling.ipynb #534d72d9
+# %% ../../nbs/model/21_sampling.ipynb #1a76ff0b
 def filter_logits(
     logits_BV: Tensor,
     s: SampleSettings,
@@ -74,7 +74,7 @@ def filter_logits(
     if s.top_p and s.top_p < 1: logits_BV = keep_top_p(logits_BV, s.top_p)
     return keep_min_p(logits_BV, s.min_p) if s.min_p else logits_BV
 
-# %% ../../nbs/model/21_sampling.ipynb #543b328f
+# %% ../../nbs/model/21_sampling.ipynb #9da84765
 def filter_rows(
     logits_BV: Tensor,
     settings: list[SampleSettings],  # one per row
@@ -96,7 +96,7 @@ def filter_rows(
     if max(min_p) > 0: logits_BV = logits_BV.masked_fill(logits_BV < logits_BV.amax(-1, keepdim=True) + column(min_p).log(), -torch.inf)
     return logits_BV
 
-# %% ../../nbs/model/21_sampling.ipynb #9dc286d6
+# %% ../../nbs/model/21_sampling.ipynb #fbbb9bba
 def draw(
     logits_BV: Tensor,  # filtered
     u_B: Tensor,  # random numbers in [0, 1)
@@ -104,11 +104,13 @@ def draw(
     "Draw a token from each row's softmax; a token dropped by a filter is never drawn"
     probs_BV = logits_BV.softmax(-1)
     cdf_BV = probs_BV.cumsum(-1)
-    if cdf_BV.is_cpu: return torch.searchsorted(cdf_BV, u_B[:, None]*cdf_BV[:, -1:], right=True)[:, 0].clamp_(max=probs_BV.shape[-1] - 1)
+    if cdf_BV.is_cpu:
+        hit_B1 = torch.searchsorted(cdf_BV, u_B[:, None]*cdf_BV[:, -1:], right=True)
+        return hit_B1[:, 0].clamp_(max=cdf_BV.shape[-1] - 1)  # no number hits NaN
     cdf_BV = cdf_BV.masked_fill(probs_BV == 0, 0)  # sums in parallel may go back a little
     return (cdf_BV > u_B[:, None]*cdf_BV.amax(-1, keepdim=True)).int().argmax(-1)
 
-# %% ../../nbs/model/21_sampling.ipynb #f731e810
+# %% ../../nbs/model/21_sampling.ipynb #9b6a3b38
 def random_numbers(
     seed: int,
 ) -> Iterator[float]:  # in [0, 1), in steps that a float32 holds exactly
@@ -116,7 +118,7 @@ def random_numbers(
     rng = random.Random(seed)
     while True: yield rng.getrandbits(24)/2**24
 
-# %% ../../nbs/model/21_sampling.ipynb #69e2d573
+# %% ../../nbs/model/21_sampling.ipynb #a451cee3
 class Windows:
     "What a model sees of several texts, and the cache of it"
     def __init__(
@@ -202,7 +204,7 @@ class Windows:
         self.texts = [self.texts[i] for i in rows]
         self.cache.k, self.cache.v = self.cache.k[:, rows], self.cache.v[:, rows]
 
-# %% ../../nbs/model/21_sampling.ipynb #ad8960cf
+# %% ../../nbs/model/21_sampling.ipynb #77446ecf
 def cut(
     text: str,  # not shown yet
     stops: list[str],
@@ -213,7 +215,7 @@ def cut(
     hold = max((n for stop in stops for n in range(len(stop)) if text.endswith(stop[:n])), default=0)
     return text[:len(text) - hold], text[len(text) - hold:], False
 
-# %% ../../nbs/model/21_sampling.ipynb #8fb21013
+# %% ../../nbs/model/21_sampling.ipynb #624e7edf
 @dataclass(frozen=True)
 class Piece:
     "One new token of one text"
@@ -242,7 +244,7 @@ class Row:
         if last: text += self.held
         return Piece(self.row, token, logprob, text, 'stop' if stopped or ended else 'length' if last else None, top)
 
-# %% ../../nbs/model/21_sampling.ipynb #60601a7f
+# %% ../../nbs/model/21_sampling.ipynb #49f56f2c
 def sample_settings(
     settings: SampleSettings | None = None,  # None: the defaults
     **overrides,  # any of its fields by name; `stop` may be a single string
@@ -253,7 +255,7 @@ def sample_settings(
     if '' in s.stop: raise ChatGoTError('sample.stop: a stop string is empty and would stop at once. Leave it out.')
     return s if s.seed is not None else s.model_copy(update={'seed': secrets.randbits(32)})
 
-# %% ../../nbs/model/21_sampling.ipynb #e11dabc2
+# %% ../../nbs/model/21_sampling.ipynb #c79dca98
 @torch.inference_mode()
 def choose(
     logits_BV: Tensor,
@@ -291,7 +293,7 @@ def _write(windows: Windows, rows: list[Row], seen_BV: Tensor, s: SampleSettings
             rows, tokens, seen_BV = [rows[i] for i in on], [tokens[i] for i in on], seen_BV[on]
         logits_BV = windows.add(tokens)
 
-# %% ../../nbs/model/21_sampling.ipynb #81ace7d8
+# %% ../../nbs/model/21_sampling.ipynb #a068fbde
 class Draft(Protocol):
     "Something that guesses how a text goes on"
     def guesses(
@@ -340,7 +342,7 @@ def _write_ahead(windows: Windows, row: Row, text: list[int], seen_1V: Tensor, s
         guesses = guessing.ahead(text, numbers[:min(windows.room, s.tokens - n - 1)])
         logits_TV = windows.try_on(token, guesses)
 
-# %% ../../nbs/model/21_sampling.ipynb #0299ebde
+# %% ../../nbs/model/21_sampling.ipynb #fc48013a
 def _prompts(prompts: str | Iterable[str] | None, s: SampleSettings) -> list[str]:
     if prompts is None: prompts = s.prompt
     return [prompts] if isinstance(prompts, str) else list(prompts)
@@ -373,7 +375,7 @@ def stream(
     seen_BV = seen_BV.to(windows.device)
     return _write_ahead(windows, rows[0], texts[0], seen_BV, s, top, draft) if draft else _write(windows, rows, seen_BV, s, top)
 
-# %% ../../nbs/model/21_sampling.ipynb #e4b50f51
+# %% ../../nbs/model/21_sampling.ipynb #526290b0
 @dataclass
 class Sample:
     "A text that a model wrote"
