@@ -6,7 +6,7 @@
 __all__ = ['MADE_WITH', 'Tracker', 'tell', 'ProgressBar', 'out_of_patience', 'Diverged', 'ByStep', 'stop_on_interrupt',
            'pick_precision', 'gpt_learner', 'run_plan', 'plan_settings', 'plot_losses']
 
-# %% ../../nbs/train/32_learner.ipynb #0aad77ae
+# %% ../../nbs/train/32_learner.ipynb #387ad574
 import math
 import signal
 import sys
@@ -35,7 +35,7 @@ from .optimizer import lr_factor, make_optimizer, progress, set_rate
 from .resources import Resources, agreed, world
 from .step import Accumulate, Average, Clip, StepLearner, Taught, evaluate_loss, lm_loss
 
-# %% ../../nbs/train/32_learner.ipynb #f5519e9b
+# %% ../../nbs/train/32_learner.ipynb #5c229506
 class Tracker:
     "Told what happens while a model learns; every method may be left out"
     def started(self, learn: Learner, plan: TrainSettings, start: tuple[int, float]): "The plan that began at step and second `start` begins, or goes on"
@@ -55,7 +55,7 @@ def tell(
     "Tell each of them"
     for t in trackers if world()[0] == 0 else (): getattr(t, what)(*args, **kwargs)
 
-# %% ../../nbs/train/32_learner.ipynb #f81017f2
+# %% ../../nbs/train/32_learner.ipynb #574ed21a
 class ProgressBar(Tracker):
     "A bar in the terminal or notebook, the samples above it"
     out = sys.stderr
@@ -85,7 +85,7 @@ class ProgressBar(Tracker):
     def noted(self, text: str, level: str = 'INFO'): tqdm.write(text, file=self.out)
     def finished(self, learn: Learner, error: str | None = None): self.bar.close()
 
-# %% ../../nbs/train/32_learner.ipynb #07d4cce1
+# %% ../../nbs/train/32_learner.ipynb #6dad7c86
 @patch
 def best_val_loss(
     self: Learner,
@@ -210,7 +210,7 @@ class ByStep(Callback):
         text = self._aside(lambda: self.learn.generate(**sampling))
         self.tell('sample', dict(step=self.learn.step, text=text, **sampling))
 
-# %% ../../nbs/train/32_learner.ipynb #633e1b8a
+# %% ../../nbs/train/32_learner.ipynb #10771e01
 @patch
 def obey(self: ByStep):
     "Do what was asked for; while paused, wait for more"
@@ -251,7 +251,7 @@ def _scale(self: ByStep, factor: float):
     if not 0 < float(factor) < math.inf: raise ChatGoTError(f'factor={factor} must be a number above 0.')
     self.learn.lr_scale = float(factor)
 
-# %% ../../nbs/train/32_learner.ipynb #a17636db
+# %% ../../nbs/train/32_learner.ipynb #456eca7a
 @contextmanager
 def stop_on_interrupt(learn: Learner) -> Iterator[None]:
     "Turn the first SIGINT or SIGTERM into a request to stop; only Python's main thread gets signals"
@@ -264,7 +264,7 @@ def stop_on_interrupt(learn: Learner) -> Iterator[None]:
     finally:
         for s, handler in before.items(): signal.signal(s, handler)
 
-# %% ../../nbs/train/32_learner.ipynb #09062082
+# %% ../../nbs/train/32_learner.ipynb #7a6b1710
 def _settings(base: str | Settings, dls: TextDataLoaders, changes: dict) -> Settings:
     s = load_settings(base, env={}) if isinstance(base, str) else base
     if 'init' in changes: raise ChatGoTError('init names weights for `train`; here, give the model itself: gpt_learner(dls, begin=model).')
@@ -315,7 +315,7 @@ def gpt_learner(
     learn.settings, learn.step, learn.seconds, learn.history, learn.stop_asked, learn.lr_scale = s, 0, 0., [], False, 1.
     return learn
 
-# %% ../../nbs/train/32_learner.ipynb #3df97597
+# %% ../../nbs/train/32_learner.ipynb #9ecfcef6
 @patch
 def generate(
     self: Learner,
@@ -329,9 +329,9 @@ def generate(
 
 def _draft(learn: Learner, tokens: int) -> NGramDraft | None:
     "Counts of the training text, where that is known to help: with characters, and from so many tokens on that it pays to count"
-    dls, ids = learn.dls, getattr(learn.dls.train.tokens, 'ids', None)  # None: they stay in a file, for they are many
-    if tokens < 200 or dls.tok.vocab_size > 512 or ids is None: return None
-    if not hasattr(dls, 'draft'): dls.draft = NGramDraft(ids[:1 << 22], dls.tok.vocab_size)
+    dls = learn.dls
+    if tokens < 200 or dls.tok.vocab_size > 512: return None
+    if not hasattr(dls, 'draft'): dls.draft = NGramDraft(dls.train.tokens.ids[:1 << 22], dls.tok.vocab_size)
     return dls.draft
 
 def run_plan(
@@ -384,7 +384,7 @@ def fit_steps(
     plan = plan_settings(self, steps, changes).train
     run_plan(self, plan, [ProgressBar()] if trackers is None else trackers, (self.step, self.seconds))
 
-# %% ../../nbs/train/32_learner.ipynb #056d1cfd
+# %% ../../nbs/train/32_learner.ipynb #f8dbc515
 def plot_losses(
     histories: dict[str, list[dict]],  # name -> lines of metrics
     x: str = 'step',  # step, tokens or seconds
