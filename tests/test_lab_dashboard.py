@@ -132,6 +132,18 @@ def test_watch_and_steer(lab, page, live, tmp_path):
     page.screenshot(path=tmp_path/'kept.png')
 
 
+def test_values_that_differ_in_the_last_bit(lab, page):
+    "A loss and its smoothed value: so narrow a scale once sent the drawing into an endless loop"
+    from chatgot.config import load_settings, to_yaml
+    assert 0.4*3/0.4 != 3
+    (lab.root/'young').mkdir()
+    (lab.root/'young'/'config.yaml').write_text(to_yaml(load_settings('tiny_char', args=['data.corpus=python'], env={})))
+    (lab.root/'young'/'metrics.jsonl').write_text(json.dumps(dict(step=10, tokens=640, seconds=1., train_loss=3., lr=.01, tokens_per_s=640.)) + '\n')
+    write_notebook(lab.root/'young.ipynb', ["from chatgot.lab.dashboard import Dashboard\nDashboard('young')"])
+    open_notebook(page, lab.url, 'young.ipynb')
+    expect(run_cell(page, 0).locator('.dash .dot.train')).to_be_visible(timeout=20_000)
+
+
 def test_interrupt_stops_and_saves(lab, page):
     (lab.root/'interrupt').mkdir()
     write_notebook(lab.root/'interrupt'/'live.ipynb', [CELLS[0], 'await ' + CELLS[1], 'print(learn.step, learn.stop_asked)'])

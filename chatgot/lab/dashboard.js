@@ -33,7 +33,7 @@ function thin(rows) {
 }
 
 function ticks(lo, hi, n) {
-  const raw = (hi - lo) / n || 1, mag = 10 ** Math.floor(Math.log10(raw)), step = [1, 2, 5, 10].find(m => m * mag >= raw) * mag
+  const raw = Math.max(hi - lo, 1e-9 * Math.abs(hi)) / n || 1, mag = 10 ** Math.floor(Math.log10(raw)), step = [1, 2, 5, 10].find(m => m * mag >= raw) * mag
   const out = []
   for (let v = Math.ceil(lo / step) * step; v <= hi + step / 1e6; v += step) out.push(+v.toPrecision(12))
   return out
@@ -77,8 +77,8 @@ class Chart {
     if (!lines.length) return s.append(svg('text', { x: w / 2, y: HEIGHT / 2, 'text-anchor': 'middle', class: 'axis' }, 'waiting for the first figures'))
     let [x0, x1, y0, y1] = [Infinity, -Infinity, Infinity, -Infinity]
     for (const l of lines) for (const [px, py] of l.points) { x0 = Math.min(x0, px); x1 = Math.max(x1, px); y0 = Math.min(y0, py); y1 = Math.max(y1, py) }
-    if (x0 === x1) x0 = 0
-    if (y0 === y1) { y0 *= 0.9; y1 *= 1.1 }
+    if (x0 === x1) [x0, x1] = [0, x1 || 1]
+    if (y1 - y0 < 1e-6 * y1) { y0 *= 0.9; y1 *= 1.1 }
     const f = log ? Math.log : v => v, room = 0.04 * (f(y1) - f(y0)), lo = f(y0) - room, hi = f(y1) + room
     const sx = this.sx = v => PAD.left + (v - x0) / (x1 - x0) * (w - PAD.left - PAD.right)
     const sy = this.sy = v => PAD.top + (hi - f(v)) / (hi - lo) * (HEIGHT - PAD.top - PAD.bottom)
