@@ -6,7 +6,7 @@
 __all__ = ['SHAPES', 'Writer', 'TOKENS', 'random_model', 'ours', 'by_transformers', 'by_llama_cpp', 'by_nanogpt', 'weights',
            'reading', 'timed', 'timed_in_quarters', 'race', 'Watched', 'trained', 'contestants', 'guessing', 'main']
 
-# %% ../../nbs/bench/83_generate.ipynb #f3d9e44d
+# %% ../../nbs/bench/83_generate.ipynb #24a592b8
 import math
 import sys
 import tempfile
@@ -31,7 +31,7 @@ from ..text.corpus import Corpus
 from ..text.tokenizer import CharTokenizer, Tokenizer
 from ..train.run import Run
 
-# %% ../../nbs/bench/83_generate.ipynb #f4c5a9dc
+# %% ../../nbs/bench/83_generate.ipynb #9b1d80d4
 SHAPES = {'nanogpt_char': GPTConfig(65, 256, 'gpt2', 6, 6, None, 384), 'gpt2_small': GPTConfig(50257, 1024, 'gpt2', 12, 12, None, 768)}
 
 def random_model(cfg: GPTConfig) -> tuple[GPT, CharTokenizer]:
@@ -39,7 +39,7 @@ def random_model(cfg: GPTConfig) -> tuple[GPT, CharTokenizer]:
     torch.manual_seed(0)
     return GPT(cfg).eval(), CharTokenizer([chr(256 + i) for i in range(cfg.vocab_size)])
 
-# %% ../../nbs/bench/83_generate.ipynb #2f0c1464
+# %% ../../nbs/bench/83_generate.ipynb #62ad7f30
 Writer = Callable[[int, int, float], list[list[int]]]  # texts, tokens of each, temperature -> new tokens
 
 def ours(model: GPT, tok: Tokenizer, draft: Draft | None = None) -> Writer:
@@ -58,7 +58,7 @@ def by_transformers(model: GPT) -> Writer:
         return hf.generate(prompt_B1, attention_mask=torch.ones_like(prompt_B1), max_new_tokens=n, min_new_tokens=n, pad_token_id=0, **how)[:, 1:].tolist()
     return write
 
-# %% ../../nbs/bench/83_generate.ipynb #10deee13
+# %% ../../nbs/bench/83_generate.ipynb #5caeab83
 def by_llama_cpp(model: GPT, tok: Tokenizer, kind: str = 'f32') -> Writer:
     "llama.cpp, on as many threads as torch has"
     from llama_cpp import Llama
@@ -70,7 +70,7 @@ def by_llama_cpp(model: GPT, tok: Tokenizer, kind: str = 'f32') -> Writer:
         return [[t for t, _ in zip(tokens, range(n))]]
     return write
 
-# %% ../../nbs/bench/83_generate.ipynb #0d01adc8
+# %% ../../nbs/bench/83_generate.ipynb #d5a2527b
 def by_nanogpt(model: GPT, path: str | Path) -> Writer:
     "nanoGPT's `model.py`, with our weights"
     theirs, c, state = nanogpt_module(path), model.cfg, to_hf(model)[1]
@@ -83,7 +83,7 @@ def by_nanogpt(model: GPT, path: str | Path) -> Writer:
         return gpt.generate(prompt_BT, n, temperature or 1., None if temperature else 1)[:, start:].tolist()
     return write
 
-# %% ../../nbs/bench/83_generate.ipynb #9b3d155f
+# %% ../../nbs/bench/83_generate.ipynb #4c20ce40
 def weights(model: GPT) -> int:
     "Numbers that each new token needs: all but the embeddings, of which it takes one row; a tied head counts"
     return sum(m.weight.numel() for m in model.modules() if isinstance(m, nn.Linear))
@@ -99,7 +99,7 @@ def reading(
         y_N[0].item()
     return write
 
-# %% ../../nbs/bench/83_generate.ipynb #8b292c94
+# %% ../../nbs/bench/83_generate.ipynb #5e190f09
 def timed(
     write: Writer,
     B: int,
@@ -129,7 +129,7 @@ def timed_in_quarters(
         return dict(tokens_per_s=4*B/sum(seconds[start] for start in lengths))
     return measure
 
-# %% ../../nbs/bench/83_generate.ipynb #ec48450e
+# %% ../../nbs/bench/83_generate.ipynb #f6094021
 def race(
     writers: dict[str, Writer],  # by name; the first is ours
     limit: Callable,  # of `reading`
@@ -149,18 +149,18 @@ def race(
                  least=1/r['most'], most=1/r['least'], of_limit=r['tokens_per_s']/top if top else None,
                  same_text=first[r['name']] == first['chatgot'] if r['name'] in first else None) for r in rows]
 
-# %% ../../nbs/bench/83_generate.ipynb #ff60b69c
+# %% ../../nbs/bench/83_generate.ipynb #d0ad4af7
 class Watched:
     "A draft, and how often it was right"
     def __init__(self, draft: Draft):
         self.draft, self.begin, self.told = draft, 0, []
         self.asked, self.written, self.right, self.compared = 0, 0, 0, 0
 
-    def guesses(self, text: list[int], numbers: list[float], s) -> Iterator[tuple[int, float]]:
+    def guesses(self, text: list[int], times: list, s) -> Iterator[tuple[int, float]]:
         "Those of the draft; those before are compared with what became of the text"
         if (n := len(text) - self.begin) > 0: self._compare(text[-n:])
         self.asked, self.begin, self.told = self.asked + 1, len(text), []
-        for token, sure in self.draft.guesses(text, numbers, s):
+        for token, sure in self.draft.guesses(text, times, s):
             self.told.append(token)
             yield token, sure
 
@@ -180,9 +180,9 @@ def trained(
     run = Run.open(run)
     s, tok = run.settings, run.tokenizer
     dls = TextDataLoaders.from_corpus(Corpus.load(s.data.corpus), tok, s.data.seq_len, 1, s.data.val_fraction, s.data.split, s.train.seed, 'cpu')
-    return run.model(), tok, NGramDraft(dls.train.tokens.ids, tok.vocab_size), min(m['val_loss'] for m in run.metrics if 'val_loss' in m)
+    return run.model(), tok, NGramDraft(dls.ngrams()), min(m['val_loss'] for m in run.metrics if 'val_loss' in m)
 
-# %% ../../nbs/bench/83_generate.ipynb #e6751e8d
+# %% ../../nbs/bench/83_generate.ipynb #da1f4c66
 TOKENS = {'nanogpt_char': {1: 1000, 8: 300, 64: 100}, 'gpt2_small': {1: 250, 8: 60, 64: 8}}  # of each text, by the number of texts
 
 def contestants(

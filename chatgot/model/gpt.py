@@ -6,7 +6,7 @@
 __all__ = ['GPTConfig', 'rope_table', 'rotate', 'KVCache', 'RMSNorm', 'Where', 'Stacked', 'Attention', 'MLP', 'norm', 'Block',
            'look_back', 'GPT', 'Decoder', 'static_step', 'n_params', 'train_flops', 'peak_flops']
 
-# %% ../../nbs/model/20_gpt.ipynb #8f4a818a
+# %% ../../nbs/model/20_gpt.ipynb #5fefaa4e
 import math
 import time
 from dataclasses import dataclass
@@ -18,7 +18,7 @@ from torch import Tensor, nn
 
 from ..config import ChatGoTError, ModelSettings
 
-# %% ../../nbs/model/20_gpt.ipynb #2f2b8d0b
+# %% ../../nbs/model/20_gpt.ipynb #ce593bae
 @dataclass(frozen=True)
 class GPTConfig:
     "The shape of a GPT"
@@ -48,7 +48,7 @@ class GPTConfig:
         "F: GPT-2 has 4 D; SwiGLU has three matrices, so 8/3 D (in steps of 32) costs the same (Shazeer 2020)"
         return 4*self.n_embd if self.family == 'gpt2' else 32*math.ceil(self.n_embd*8/3/32)
 
-# %% ../../nbs/model/20_gpt.ipynb #ce8c88fe
+# %% ../../nbs/model/20_gpt.ipynb #c722cb2a
 def rope_table(
     n_pos: int,  # positions
     head_dim: int,  # E
@@ -67,7 +67,7 @@ def rotate(
     a, b = x_BHTE.chunk(2, -1)
     return x_BHTE*rope[0] + torch.cat((-b, a), -1)*rope[1]
 
-# %% ../../nbs/model/20_gpt.ipynb #386b848d
+# %% ../../nbs/model/20_gpt.ipynb #7e1d4b5a
 class KVCache:
     "Keys and values of the tokens so far, for each layer: two tensors of L B K T E"
     def __init__(self, cfg: GPTConfig, batch: int, columns: int, device=None, dtype=None):
@@ -85,13 +85,13 @@ class KVCache:
         "The keys of each layer, and the values of each layer, of these positions"
         return tuple(x.narrow(3, begin, end - begin).unbind() for x in (self.k, self.v))
 
-# %% ../../nbs/model/20_gpt.ipynb #ae854ba7
+# %% ../../nbs/model/20_gpt.ipynb #6e768099
 class RMSNorm(nn.RMSNorm):
     "Divide by the root mean square, then scale (Zhang & Sennrich 2019); in x's own precision, also under autocast"
     def __init__(self, width: int): super().__init__(width, eps=1e-6)
     def forward(self, x): return F.rms_norm(x, self.normalized_shape, self.weight.to(x.dtype), self.eps)
 
-# %% ../../nbs/model/20_gpt.ipynb #b5fef3de
+# %% ../../nbs/model/20_gpt.ipynb #121e83cb
 @dataclass
 class Where:
     "Which positions a forward pass is about"
@@ -128,7 +128,7 @@ class Attention(nn.Module):
             dropout_p=self.cfg.dropout if self.training else 0., enable_gqa=self.cfg.kv_heads != self.cfg.n_head)
         return self.out(y_BHTE.transpose(1, 2).reshape(B, T, -1))
 
-# %% ../../nbs/model/20_gpt.ipynb #9298f0d3
+# %% ../../nbs/model/20_gpt.ipynb #97d61b34
 class MLP(nn.Module):
     "The feed-forward part of a block"
     def __init__(self, cfg: GPTConfig):
@@ -143,7 +143,7 @@ class MLP(nn.Module):
         gate_BTF, up_BTF = h_BTF.chunk(2, -1)
         return self.out(F.silu(gate_BTF)*up_BTF)
 
-# %% ../../nbs/model/20_gpt.ipynb #128c9c7c
+# %% ../../nbs/model/20_gpt.ipynb #0f8a7e1f
 def norm(cfg: GPTConfig) -> nn.Module:
     "The family's normalisation over D"
     return nn.LayerNorm(cfg.n_embd, eps=1e-5) if cfg.family == 'gpt2' else RMSNorm(cfg.n_embd)
@@ -160,7 +160,7 @@ class Block(nn.Module):
         x_BTD = x_BTD + drop(self.attn(self.norm1(x_BTD), at))
         return x_BTD + drop(self.mlp(self.norm2(x_BTD)))
 
-# %% ../../nbs/model/20_gpt.ipynb #c13e9e92
+# %% ../../nbs/model/20_gpt.ipynb #f475dd06
 @torch.no_grad()
 def look_back(
     embed: nn.Embedding,
@@ -179,7 +179,7 @@ def look_back(
     attn.qkv.weight[:-attn.widths[-1], 0] = torch.cat((query_HE.flatten(), key_E.repeat(cfg.kv_heads)))
     for norm in (attn.q_norm, attn.k_norm): norm.weight.fill_(gain)
 
-# %% ../../nbs/model/20_gpt.ipynb #0af64a4f
+# %% ../../nbs/model/20_gpt.ipynb #3e9e1258
 class GPT(nn.Module):
     "A decoder-only transformer: tokens in, logits of the next token out"
     def __init__(self, cfg: GPTConfig):
@@ -237,15 +237,16 @@ class GPT(nn.Module):
         w = self.head.weight
         return KVCache(self.cfg, batch, columns or self.cfg.seq_len, w.device, w.dtype)
 
-# %% ../../nbs/model/20_gpt.ipynb #01b102b1
+# %% ../../nbs/model/20_gpt.ipynb #86d575fd
 class Decoder:
     "A GPT's forward pass for writing, without what only training needs"
     def __init__(
         self,
         model: GPT,  # one that `fits`
-        turned: bool = False,  # copy the matrices in the order that suits 2 to 32 tokens at a time on a CPU
+        turned: bool = False,  # copy the matrices in the order that suits 4 to 32 tokens at a time on a CPU
     ):
         self.model, self.turned, self.params, self.made = model, turned, list(model.parameters()), None
+        self.gpt2, self.half = model.cfg.family == 'gpt2', model.cfg.head_dim//2
 
     @staticmethod
     def fits(model: nn.Module) -> bool:
@@ -256,17 +257,38 @@ class Decoder:
 
     def _collect(self):
         "What each block multiplies with, in the order of use"
-        turn = (lambda w: w.t().contiguous().t()) if self.turned else lambda w: w
-        pair, matrix = lambda m: (m.weight, getattr(m, 'bias', None)), lambda m: (turn(m.weight), m.bias)
-        self.layers = [(pair(b.norm1), matrix(b.attn.qkv), matrix(b.attn.out), pair(b.norm2), matrix(b.mlp.up), matrix(b.mlp.out))
-                       for b in self.model.blocks]
-        self.norms_HE = [None if b.attn.cfg.family == 'gpt2' else torch.cat([n.weight.expand(k, -1) for n, k in zip(
-            (b.attn.q_norm, b.attn.k_norm), b.attn.heads)]) for b in self.model.blocks]
-        self.last = pair(self.model.norm), matrix(self.model.head)
+        def scale(m): return (m.weight, m.bias) if self.gpt2 else self._scale(m.weight, m.eps)
+        def block(b, matrix): return (scale(b.norm1), matrix(b.attn.qkv), None if self.gpt2 else self._angles(b.attn), matrix(b.attn.out),
+                                      scale(b.norm2), matrix(b.mlp.up), matrix(b.mlp.out))
+        self.few = [block(b, lambda m: (m.weight.t(), m.bias)) for b in self.model.blocks]
+        self.many = [block(b, lambda m: (m.weight.t().contiguous(), m.bias)) for b in self.model.blocks] if self.turned else self.few
+        self.last = scale(self.model.norm)
 
-    def _norm(self, x: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
-        if bias is not None: return F.layer_norm(x, x.shape[-1:], weight, bias)
-        return x*(x.square().mean(-1, keepdim=True) + 1e-6).rsqrt()*weight
+    def _scale(self, weight: Tensor, eps: float) -> tuple[Tensor, Tensor]:
+        "RMSNorm's weight over the root of D and that of D eps: so the root of the mean square is that of the square"
+        n = weight.shape[-1]
+        return weight*n**.5, weight.new_tensor((n*eps)**.5)
+
+    def _angles(self, attn: Attention) -> tuple[Tensor, Tensor]:  # 2 1 H+K E, and what `_scale` says
+        norms = zip((attn.q_norm, attn.k_norm), attn.heads)
+        weight_HE, small = self._scale(torch.cat([n.weight.expand(k, -1) for n, k in norms]), attn.q_norm.eps)
+        crossed_HE = weight_HE.roll(self.half, -1)
+        crossed_HE[:, :self.half] *= -1
+        return torch.stack((weight_HE, crossed_HE))[:, None], small
+
+    def _norm(self, x: Tensor, weight: Tensor, other: Tensor) -> Tensor:
+        return F.layer_norm(x, x.shape[-1:], weight, other) if self.gpt2 else self._divide(x*weight, x, other)
+
+    def _divide(self, weighted: Tensor, x: Tensor, small: Tensor) -> Tensor:
+        return weighted.div_(torch.linalg.vector_norm(x, dim=-1, keepdim=True).hypot_(small))
+
+    def _turn(self, x_BTHE: Tensor, angles: Tensor, small: Tensor, rope: Tensor) -> Tensor:  # B T H+K E
+        "Normalise queries and keys, and `rotate` them"
+        along_THE, across_THE = angles*rope
+        return self._divide(torch.addcmul(x_BTHE*along_THE, x_BTHE.roll(self.half, -1), across_THE), x_BTHE, small)
+
+    def _linear(self, x: Tensor, matrix: Tensor, bias: Tensor | None) -> Tensor:
+        return x @ matrix if bias is None else torch.addmm(bias, x, matrix)
 
     @torch.inference_mode()
     def __call__(
@@ -277,30 +299,30 @@ class Decoder:
     ) -> Tensor:  # B T V, logits
         "As `GPT.forward`"
         if (made := sum(p._version for p in self.params)) != self.made: self._collect(); self.made = made
-        m, c, (B, T), end, norm = self.model, self.model.cfg, idx_BT.shape, pos + idx_BT.shape[1], self._norm
-        x_BTD, rope = F.embedding(idx_BT, m.embed.weight), None
-        if c.family == 'gpt2': x_BTD = x_BTD + m.pos_embed.weight[pos:end]
+        m, c, (B, T), end, norm, linear = self.model, self.model.cfg, idx_BT.shape, pos + idx_BT.shape[1], self._norm, self._linear
+        x_MD, rope = F.embedding(idx_BT, m.embed.weight), None
+        if self.gpt2: x_MD = x_MD + m.pos_embed.weight[pos:end]
         else: rope = m.rope[:, pos:end, None]
-        mask = torch.ones(T, end, dtype=torch.bool, device=idx_BT.device).tril(pos) if pos and T > 1 else None
-        x_MD, slots, past = x_BTD.view(B*T, -1), cache.columns(pos, end), cache.columns(0, end)
-        for (norm1, qkv, out, norm2, up, down), norm_HE, k_new, v_new, k, v in zip(self.layers, self.norms_HE, *slots, *past):
-            h_BTHE = F.linear(norm(x_MD, *norm1), *qkv).view(B, T, -1, c.head_dim)
-            *qk, v_BTKE = h_BTHE.split((c.n_head, c.kv_heads, c.kv_heads), 2)
-            if rope is not None:
-                both_BTHE = norm(h_BTHE[:, :, :-c.kv_heads], norm_HE, None)
-                qk = rotate(both_BTHE, rope).split((c.n_head, c.kv_heads), 2)
-            k_new.copy_(qk[1].transpose(1, 2)); v_new.copy_(v_BTKE.transpose(1, 2))
-            y_BHTE = F.scaled_dot_product_attention(
-                qk[0].transpose(1, 2), k, v, mask, is_causal=T == end > 1, enable_gqa=c.kv_heads != c.n_head)
-            x_MD = x_MD + F.linear(y_BHTE.transpose(1, 2).reshape(B*T, -1), *out)
-            h_MF = F.linear(norm(x_MD, *norm2), *up)
-            if c.family == 'gpt2': h_MF = F.gelu(h_MF, approximate='tanh')
-            else: h_MF = F.silu(h_MF[:, :c.n_inner])*h_MF[:, c.n_inner:]
-            x_MD = x_MD + F.linear(h_MF, *down)
-        (last, head) = self.last
-        return F.linear(norm(x_MD, *last), *head).view(B, T, -1)
+        x_MD = x_MD.view(B*T, -1)
+        mask = x_MD.new_full((T, end), -torch.inf).triu_(pos + 1) if pos and T > 1 else None
+        slots, past = cache.columns(pos, end), cache.columns(0, end)
+        for (norm1, qkv, angles, out, norm2, up, down), k_new, v_new, k, v in zip(self.many if B*T > 3 else self.few, *slots, *past):
+            qk_BTHE, v_BTKE = linear(norm(x_MD, *norm1), *qkv).view(B, T, -1, c.head_dim).split((c.n_head + c.kv_heads, c.kv_heads), 2)
+            if angles: qk_BTHE = self._turn(qk_BTHE, *angles, rope)
+            q_BHTE, k_BKTE = qk_BTHE.transpose(1, 2).split((c.n_head, c.kv_heads), 1)
+            k_new.copy_(k_BKTE); v_new.copy_(v_BTKE.transpose(1, 2))
+            y_BHTE = F.scaled_dot_product_attention(q_BHTE, k, v, mask, is_causal=T == end > 1, enable_gqa=c.kv_heads != c.n_head)
+            x_MD = self._add(x_MD, y_BHTE.transpose(1, 2).reshape(B*T, -1), *out)
+            h_MF = linear(norm(x_MD, *norm2), *up)
+            if self.gpt2: h_MF = F.gelu(h_MF, approximate='tanh')
+            else: h_MF = F.silu(h_MF[:, :c.n_inner]).mul_(h_MF[:, c.n_inner:])
+            x_MD = self._add(x_MD, h_MF, *down)
+        return F.linear(norm(x_MD, *self.last), m.head.weight).view(B, T, -1)
 
-# %% ../../nbs/model/20_gpt.ipynb #93f2d94f
+    def _add(self, x: Tensor, y: Tensor, matrix: Tensor, bias: Tensor | None) -> Tensor:
+        return torch.addmm(x if bias is None else x + bias, y, matrix)
+
+# %% ../../nbs/model/20_gpt.ipynb #5d9e3cfb
 @torch.inference_mode()
 def static_step(
     model: GPT,
@@ -316,7 +338,7 @@ def static_step(
     for block in model.blocks: x_B1D = block(x_B1D, at)
     return model.head(model.norm(x_B1D))[:, 0]
 
-# %% ../../nbs/model/20_gpt.ipynb #995d376e
+# %% ../../nbs/model/20_gpt.ipynb #dbcc21fe
 def n_params(
     model: GPT,
 ) -> int:  # tied weights counted once
@@ -331,7 +353,7 @@ def train_flops(
     matrices = sum(m.weight.numel() for m in model.modules() if isinstance(m, nn.Linear))
     return 6*matrices + 12*c.n_layer*c.seq_len*c.n_embd
 
-# %% ../../nbs/model/20_gpt.ipynb #00f948d2
+# %% ../../nbs/model/20_gpt.ipynb #b5d5c7aa
 @lru_cache
 def peak_flops(
     device: torch.device,

@@ -4,16 +4,16 @@
 
 # %% auto #0
 __all__ = ['PAYS', 'LEAST', 'keep_top_k', 'keep_top_p', 'keep_min_p', 'penalize', 'filter_logits', 'filter_rows', 'draw',
-           'random_numbers', 'Windows', 'cut', 'Piece', 'Row', 'sample_settings', 'choose', 'Draft', 'Guessing',
-           'stream', 'Sample', 'generate']
+           'race_times', 'Windows', 'cut', 'Piece', 'Row', 'sample_settings', 'choose', 'Draft', 'Guessing', 'stream',
+           'Sample', 'generate']
 
-# %% ../../nbs/model/21_sampling.ipynb #87e18add
-import random
+# %% ../../nbs/model/21_sampling.ipynb #2d5757e3
 import secrets
 from itertools import islice
 from dataclasses import dataclass, field
 from typing import Iterable, Iterator, Protocol
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -21,7 +21,7 @@ from ..config import ChatGoTError, SampleSettings, check
 from .gpt import GPT, Decoder, KVCache
 from ..text.tokenizer import Tokenizer
 
-# %% ../../nbs/model/21_sampling.ipynb #148ae6f0
+# %% ../../nbs/model/21_sampling.ipynb #a3b7348a
 def keep_top_k(
     logits_BV: Tensor,
     k: int,  # how many to keep; tokens level with the last one stay too
@@ -30,7 +30,7 @@ def keep_top_k(
     least_B1 = logits_BV.topk(min(k, logits_BV.shape[-1])).values[:, -1:]
     return logits_BV.masked_fill(logits_BV < least_B1, -torch.inf)
 
-# %% ../../nbs/model/21_sampling.ipynb #58351f31
+# %% ../../nbs/model/21_sampling.ipynb #3064233b
 def keep_top_p(
     logits_BV: Tensor,
     p: float,  # probability to keep, at least
@@ -42,7 +42,7 @@ def keep_top_p(
     least_B1 = sorted_BV.masked_fill(before_BV >= p, torch.inf).amin(-1, keepdim=True)
     return logits_BV.masked_fill(logits_BV < least_B1, -torch.inf)
 
-# %% ../../nbs/model/21_sampling.ipynb #4ad4fbdf
+# %% ../../nbs/model/21_sampling.ipynb #e5161d5e
 def keep_min_p(
     logits_BV: Tensor,
     p: float,  # share of the likeliest token's probability
@@ -51,7 +51,7 @@ def keep_min_p(
     least_B1 = logits_BV.amax(-1, keepdim=True) + torch.tensor(p).log().item()
     return logits_BV.masked_fill(logits_BV < least_B1, -torch.inf)
 
-# %% ../../nbs/model/21_sampling.ipynb #1a257ae6
+# %% ../../nbs/model/21_sampling.ipynb #098cef35
 def penalize(
     logits_BV: Tensor,
     seen_BV: Tensor,  # True for tokens in prompt or text
@@ -60,7 +60,7 @@ def penalize(
     "Make tokens that were seen less likely"
     return torch.where(seen_BV, torch.where(logits_BV > 0, logits_BV/penalty, logits_BV*penalty), logits_BV)
 
-# %% ../../nbs/model/21_sampling.ipynb #1a76ff0b
+# %% ../../nbs/model/21_sampling.ipynb #907eca45
 def filter_logits(
     logits_BV: Tensor,
     s: SampleSettings,
@@ -74,7 +74,7 @@ def filter_logits(
     if s.top_p and s.top_p < 1: logits_BV = keep_top_p(logits_BV, s.top_p)
     return keep_min_p(logits_BV, s.min_p) if s.min_p else logits_BV
 
-# %% ../../nbs/model/21_sampling.ipynb #9da84765
+# %% ../../nbs/model/21_sampling.ipynb #67c058df
 def filter_rows(
     logits_BV: Tensor,
     settings: list[SampleSettings],  # one per row
@@ -96,29 +96,24 @@ def filter_rows(
     if max(min_p) > 0: logits_BV = logits_BV.masked_fill(logits_BV < logits_BV.amax(-1, keepdim=True) + column(min_p).log(), -torch.inf)
     return logits_BV
 
-# %% ../../nbs/model/21_sampling.ipynb #fbbb9bba
+# %% ../../nbs/model/21_sampling.ipynb #919d38f6
 def draw(
     logits_BV: Tensor,  # filtered
-    u_B: Tensor,  # random numbers in [0, 1)
+    times_BV: Tensor,  # exponentially distributed, above 0
 ) -> Tensor:  # B, token ids
     "Draw a token from each row's softmax; a token dropped by a filter is never drawn"
-    probs_BV = logits_BV.softmax(-1)
-    cdf_BV = probs_BV.cumsum(-1)
-    if cdf_BV.is_cpu:
-        hit_B1 = torch.searchsorted(cdf_BV, u_B[:, None]*cdf_BV[:, -1:], right=True)
-        return hit_B1[:, 0].clamp_(max=cdf_BV.shape[-1] - 1)  # no number hits NaN
-    cdf_BV = cdf_BV.masked_fill(probs_BV == 0, 0)  # sums in parallel may go back a little
-    return (cdf_BV > u_B[:, None]*cdf_BV.amax(-1, keepdim=True)).int().argmax(-1)
+    return (logits_BV.softmax(-1)/times_BV).argmax(-1)
 
-# %% ../../nbs/model/21_sampling.ipynb #9b6a3b38
-def random_numbers(
+# %% ../../nbs/model/21_sampling.ipynb #1cd77271
+def race_times(
     seed: int,
-) -> Iterator[float]:  # in [0, 1), in steps that a float32 holds exactly
-    "The random numbers of one row, without end"
-    rng = random.Random(seed)
-    while True: yield rng.getrandbits(24)/2**24
+    vocab_size: int,  # V
+) -> Iterator[np.ndarray]:  # V, float32, above 0
+    "The times of one row's races, without end"
+    rng = np.random.Generator(np.random.SFC64(seed))
+    while True: yield rng.standard_exponential(vocab_size, np.float32) + np.finfo(np.float32).tiny
 
-# %% ../../nbs/model/21_sampling.ipynb #a451cee3
+# %% ../../nbs/model/21_sampling.ipynb #65d114c5
 class Windows:
     "What a model sees of several texts, and the cache of it"
     def __init__(
@@ -204,7 +199,7 @@ class Windows:
         self.texts = [self.texts[i] for i in rows]
         self.cache.k, self.cache.v = self.cache.k[:, rows], self.cache.v[:, rows]
 
-# %% ../../nbs/model/21_sampling.ipynb #77446ecf
+# %% ../../nbs/model/21_sampling.ipynb #d2991068
 def cut(
     text: str,  # not shown yet
     stops: list[str],
@@ -215,7 +210,7 @@ def cut(
     hold = max((n for stop in stops for n in range(len(stop)) if text.endswith(stop[:n])), default=0)
     return text[:len(text) - hold], text[len(text) - hold:], False
 
-# %% ../../nbs/model/21_sampling.ipynb #624e7edf
+# %% ../../nbs/model/21_sampling.ipynb #769d2f87
 @dataclass(frozen=True)
 class Piece:
     "One new token of one text"
@@ -229,7 +224,7 @@ class Piece:
 class Row:
     "Turns one row's tokens into pieces"
     def __init__(self, row: int, tok: Tokenizer, s: SampleSettings):
-        self.row, self.tok, self.stops, self.numbers = row, tok, s.stop, random_numbers(s.seed + row)
+        self.row, self.tok, self.stops, self.times = row, tok, s.stop, race_times(s.seed + row, tok.vocab_size)
         self.tokens, self.held = [], ''  # not decoded, not shown
 
     def add(self, token: int, logprob: float, last: bool, top: tuple = ()) -> Piece:
@@ -244,7 +239,7 @@ class Row:
         if last: text += self.held
         return Piece(self.row, token, logprob, text, 'stop' if stopped or ended else 'length' if last else None, top)
 
-# %% ../../nbs/model/21_sampling.ipynb #49f56f2c
+# %% ../../nbs/model/21_sampling.ipynb #c40496e3
 def sample_settings(
     settings: SampleSettings | None = None,  # None: the defaults
     **overrides,  # any of its fields by name; `stop` may be a single string
@@ -255,18 +250,18 @@ def sample_settings(
     if '' in s.stop: raise ChatGoTError('sample.stop: a stop string is empty and would stop at once. Leave it out.')
     return s if s.seed is not None else s.model_copy(update={'seed': secrets.randbits(32)})
 
-# %% ../../nbs/model/21_sampling.ipynb #c79dca98
+# %% ../../nbs/model/21_sampling.ipynb #4e64cd9d
 @torch.inference_mode()
 def choose(
     logits_BV: Tensor,
     seen_BV: Tensor | None,  # tokens in prompt or text, for the repetition penalty; those drawn are added
-    numbers: list[float],  # a random number for each row
+    times: list[np.ndarray],  # V, for each row
     s: SampleSettings | list[SampleSettings],  # of all rows, or one per row
     top: int = 0,  # alternatives to report per token
 ) -> tuple[list[int], list[float], list[tuple]]:  # each row's token, its log-probability, its alternatives
     "Draw the next token of each row"
     filtered, all_s = (filter_rows, s) if isinstance(s, list) else (filter_logits, [s])
-    token_B1 = draw(filtered(logits_BV, s, seen_BV), torch.tensor(numbers, device=logits_BV.device))[:, None]
+    token_B1 = draw(filtered(logits_BV, s, seen_BV), torch.from_numpy(np.stack(times)).to(logits_BV.device))[:, None]
     if any(x.repetition_penalty != 1 for x in all_s): seen_BV.scatter_(1, token_B1, True)
     logprobs_BV = logits_BV.log_softmax(-1)
     both_B2 = torch.cat((token_B1, logprobs_BV.gather(1, token_B1)), 1)
@@ -283,7 +278,7 @@ def _likeliest(logprobs_BV: Tensor, n: int) -> list[tuple[tuple[int, float], ...
 def _write(windows: Windows, rows: list[Row], seen_BV: Tensor, s: SampleSettings, top: int) -> Iterator[Piece]:
     logits_BV = windows.start()
     for n in range(s.tokens):
-        tokens, logprobs, tops = choose(logits_BV.float(), seen_BV, [next(row.numbers) for row in rows], s, top)
+        tokens, logprobs, tops = choose(logits_BV.float(), seen_BV, [next(row.times) for row in rows], s, top)
         pieces = [row.add(t, p, n == s.tokens - 1, a) for row, t, p, a in zip(rows, tokens, logprobs, tops)]
         yield from pieces
         on = [i for i, p in enumerate(pieces) if p.finish is None]
@@ -293,27 +288,27 @@ def _write(windows: Windows, rows: list[Row], seen_BV: Tensor, s: SampleSettings
             rows, tokens, seen_BV = [rows[i] for i in on], [tokens[i] for i in on], seen_BV[on]
         logits_BV = windows.add(tokens)
 
-# %% ../../nbs/model/21_sampling.ipynb #a068fbde
+# %% ../../nbs/model/21_sampling.ipynb #9961de6d
 class Draft(Protocol):
     "Something that guesses how a text goes on"
     def guesses(
         self,
         text: list[int],  # prompt, and what was written so far
-        numbers: list[float],  # the random numbers of the places to come
+        times: list[np.ndarray],  # V, of each race to come
         s: SampleSettings,
     ) -> Iterable[tuple[int, float]]: ...  # token, and how likely it is right if those before it are
 
-PAYS, LEAST = .5, .1  # guesses hoped right that pay for a longer pass; a chance too small to try
+PAYS, LEAST = .5, .15  # guesses hoped right that pay for a longer pass; a chance too small to try
 
 class Guessing:
     "Decides how much of a draft's guesses to try"
     def __init__(self, draft: Draft, s: SampleSettings):
         self.draft, self.s, self.right, self.hoped = draft, s, 4., 4.
 
-    def ahead(self, text: list[int], numbers: list[float]) -> list[int]:
+    def ahead(self, text: list[int], times: list[np.ndarray]) -> list[int]:
         "As many guesses as are worth trying, or none"
         trust, chance, hope, res = self.right/self.hoped, 1., 0., []
-        for token, sure in self.draft.guesses(text, numbers, self.s):
+        for token, sure in self.draft.guesses(text, times, self.s):
             chance *= sure
             if trust*chance < LEAST: break
             res.append(token); hope += chance
@@ -322,12 +317,12 @@ class Guessing:
         return res if worth else []
 
 def _write_ahead(windows: Windows, row: Row, text: list[int], seen_1V: Tensor, s: SampleSettings, top: int, draft: Draft) -> Iterator[Piece]:
-    logits_TV, guesses, numbers, guessing, n = windows.start(), [], [], Guessing(draft, s), 0
+    logits_TV, guesses, times, guessing, n = windows.start(), [], [], Guessing(draft, s), 0
     while n < s.tokens:
-        numbers += islice(row.numbers, max(24 - len(numbers), 0))
+        times += islice(row.times, max(24 - len(times), 0))
         seen_TV = seen_1V.repeat(len(logits_TV), 1) if s.repetition_penalty != 1 else None
         for i, g in enumerate(guesses) if seen_TV is not None else (): seen_TV[i+1:, g] = True
-        found = list(zip(*choose(logits_TV.float(), seen_TV, numbers[:len(logits_TV)], s, top)))
+        found = list(zip(*choose(logits_TV.float(), seen_TV, times[:len(logits_TV)], s, top)))
         right = next((i for i, g in enumerate(guesses) if g != found[i][0]), len(guesses))
         for token, logprob, others in found[:right + 1]:
             n += 1
@@ -338,11 +333,11 @@ def _write_ahead(windows: Windows, row: Row, text: list[int], seen_1V: Tensor, s
             if piece.finish: return
         windows.settle(guesses[:right])
         guessing.right += right
-        del numbers[:right + 1]
-        guesses = guessing.ahead(text, numbers[:min(windows.room, s.tokens - n - 1)])
+        del times[:right + 1]
+        guesses = guessing.ahead(text, times[:min(windows.room, s.tokens - n - 1)])
         logits_TV = windows.try_on(token, guesses)
 
-# %% ../../nbs/model/21_sampling.ipynb #fc48013a
+# %% ../../nbs/model/21_sampling.ipynb #31ac7959
 def _prompts(prompts: str | Iterable[str] | None, s: SampleSettings) -> list[str]:
     if prompts is None: prompts = s.prompt
     return [prompts] if isinstance(prompts, str) else list(prompts)
@@ -375,7 +370,7 @@ def stream(
     seen_BV = seen_BV.to(windows.device)
     return _write_ahead(windows, rows[0], texts[0], seen_BV, s, top, draft) if draft else _write(windows, rows, seen_BV, s, top)
 
-# %% ../../nbs/model/21_sampling.ipynb #526290b0
+# %% ../../nbs/model/21_sampling.ipynb #329d5540
 @dataclass
 class Sample:
     "A text that a model wrote"

@@ -5,7 +5,7 @@
 # %% auto #0
 __all__ = ['Job', 'encode', 'common_prefix', 'Slots', 'QueueFull', 'Engine']
 
-# %% ../../nbs/serve/60_engine.ipynb #cceae259
+# %% ../../nbs/serve/60_engine.ipynb #8e60c531
 import copy
 import threading
 import time
@@ -21,7 +21,7 @@ from ..model.gpt import GPT, KVCache
 from ..model.sampling import Piece, Row, choose, sample_settings
 from ..text.tokenizer import Tokenizer
 
-# %% ../../nbs/serve/60_engine.ipynb #78246ef5
+# %% ../../nbs/serve/60_engine.ipynb #7bee9b0d
 class Job:
     "One text to be written by an engine"
     def __init__(
@@ -63,7 +63,7 @@ class Job:
     @property
     def finish(self) -> str | None: return self.pieces[-1].finish if self.pieces else None
 
-# %% ../../nbs/serve/60_engine.ipynb #6718bf4d
+# %% ../../nbs/serve/60_engine.ipynb #6c366a72
 def encode(
     tok: Tokenizer,
     prompt: str | list[int],  # text, or tokens
@@ -74,7 +74,7 @@ def encode(
     if wrong is not None: raise ChatGoTError(f'There is no token {wrong}: the {tok.vocab_size} tokens run from 0 to {tok.vocab_size - 1}.')
     return list(prompt)
 
-# %% ../../nbs/serve/60_engine.ipynb #8f3ba852
+# %% ../../nbs/serve/60_engine.ipynb #30a64f3f
 def common_prefix(
     a: list[int],
     b: list[int],
@@ -87,7 +87,7 @@ def common_prefix(
         else: high = mid - 1
     return low
 
-# %% ../../nbs/serve/60_engine.ipynb #3c2de6f1
+# %% ../../nbs/serve/60_engine.ipynb #9f11d0bd
 class Slots:
     "A fixed pool of cache rows and what each of them holds"
     def __init__(self, model: GPT, n: int):
@@ -127,7 +127,7 @@ class Slots:
         self.seen_BV[i] = False
         return n
 
-# %% ../../nbs/serve/60_engine.ipynb #95857c7a
+# %% ../../nbs/serve/60_engine.ipynb #c20cb387
 @patch
 def read(
     self: Slots,
@@ -143,7 +143,7 @@ def read(
     for i, new in enumerate(texts, first): self.texts[i] += new
     return logits_BTV
 
-# %% ../../nbs/serve/60_engine.ipynb #694cd925
+# %% ../../nbs/serve/60_engine.ipynb #16cede03
 class QueueFull(ChatGoTError):
     "More is waiting already than will be served soon"
 
@@ -193,7 +193,7 @@ class Engine:
             self.changed.notify()
         self.thread.join()
 
-# %% ../../nbs/serve/60_engine.ipynb #94f007d7
+# %% ../../nbs/serve/60_engine.ipynb #498894c0
 @patch
 def _run(self: Engine):
     while True:
@@ -219,7 +219,7 @@ def _step(self: Engine):
 def _draw(self: Engine, logits_BV: Tensor):
     jobs = list(self.active)
     seen_BV = self.slots.seen_BV[:len(jobs)]
-    tokens, logprobs, tops = choose(logits_BV, seen_BV, [next(j.row.numbers) for j in jobs], [j.settings for j in jobs], max(j.top for j in jobs))
+    tokens, logprobs, tops = choose(logits_BV, seen_BV, [next(j.row.times) for j in jobs], [j.settings for j in jobs], max(j.top for j in jobs))
     self.counts['tokens'] += len(jobs)
     self.counts['steps'] += 1
     for job, token, logprob, top in zip(jobs, tokens, logprobs, tops):
@@ -230,7 +230,7 @@ def _draw(self: Engine, logits_BV: Tensor):
         if jobs[i].finish: self._leave(i)
         elif jobs[i].live: self._tell(jobs[i])
 
-# %% ../../nbs/serve/60_engine.ipynb #60cc682d
+# %% ../../nbs/serve/60_engine.ipynb #2608ec4a
 @patch
 def _read(self: Engine, new: list[Job], first: int) -> Tensor:  # B V
     "Read the prompts of new jobs into the slots from `first` on"

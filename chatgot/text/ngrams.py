@@ -5,7 +5,7 @@
 # %% auto #0
 __all__ = ['distinct', 'NGrams']
 
-# %% ../../nbs/text/17_ngrams.ipynb #2fb84d3d
+# %% ../../nbs/text/17_ngrams.ipynb #68ff6a49
 import numpy as np
 import torch
 import torch.nn.functional as F
@@ -15,7 +15,7 @@ from torch import Tensor
 from ..config import ChatGoTError
 from .batches import TextDataLoaders
 
-# %% ../../nbs/text/17_ngrams.ipynb #4f4b2e3d
+# %% ../../nbs/text/17_ngrams.ipynb #bb69f6ca
 def distinct(
     keys: np.ndarray,  # int64, not negative
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
@@ -29,7 +29,7 @@ def distinct(
     which[place] = new.cumsum() - 1
     return keys[first], which, np.diff(first, append=len(keys))
 
-# %% ../../nbs/text/17_ngrams.ipynb #8cfdc9fe
+# %% ../../nbs/text/17_ngrams.ipynb #fc20af20
 class NGrams:
     "The probabilities of the next token after contexts of 0 to `order` tokens, as counted in a text"
     def __init__(
@@ -63,7 +63,7 @@ class NGrams:
         probs_CV.reshape(-1)[grams] += (counts - discount)/total_C[of]
         return probs_CV
 
-# %% ../../nbs/text/17_ngrams.ipynb #7aeecc0f
+# %% ../../nbs/text/17_ngrams.ipynb #83190957
 @patch
 def contexts(
     self: NGrams,
@@ -71,7 +71,7 @@ def contexts(
 ) -> Tensor:  # B T, rows of `probs_CV`
     "The longest context there is that ends with each token, within its row"
     state_BT, row_BT = torch.zeros_like(idx_BT), torch.zeros_like(idx_BT)
-    for keys, first in zip(self.keys, self.first[1:]):
+    for keys, first in zip(self.keys[:idx_BT.shape[1]], self.first[1:]):
         before_BT = F.pad(state_BT[:, :-1], (1, 0), value=0 if first == 1 else -1)
         key_BT = before_BT*self.V + idx_BT
         at_BT = torch.searchsorted(keys, key_BT).clamp_(max=len(keys) - 1)
@@ -93,7 +93,7 @@ def to(self: NGrams, device: torch.device) -> NGrams:
     self.keys, self.probs_CV = [k.to(device) for k in self.keys], self.probs_CV.to(device)
     return self
 
-# %% ../../nbs/text/17_ngrams.ipynb #e7ef0ac6
+# %% ../../nbs/text/17_ngrams.ipynb #09daeb0c
 @patch
 def ngrams(self: TextDataLoaders) -> NGrams:
     "What usually follows in the training text"
