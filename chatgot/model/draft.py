@@ -5,24 +5,26 @@
 # %% auto #0
 __all__ = ['NGramDraft']
 
-# %% ../../nbs/model/26_draft.ipynb #1d406916
+# %% ../../nbs/model/26_draft.ipynb #8fc02e33
 from typing import Iterator
 
 import numpy as np
 import torch
 
 from ..config import ChatGoTError, SampleSettings
-from .sampling import filter_logits
+from .sampling import HEAT, filter_logits
 from ..text.ngrams import NGrams
 
-# %% ../../nbs/model/26_draft.ipynb #fd948dc8
+# %% ../../nbs/model/26_draft.ipynb #a090a7aa
 class NGramDraft:
     "Guesses how a model that learned from a text goes on, from what followed the last few tokens there"
     def __init__(
         self,
         ngrams: NGrams,  # of the text
         order: int = 3,  # tokens to go by
-    ): self.ngrams, self.order, self.how, self.known = ngrams, order, None, {}
+    ):
+        if ngrams.V > HEAT: raise ChatGoTError(f'A draft follows one race of at most {HEAT} tokens, and this text has {ngrams.V} different ones.')
+        self.ngrams, self.order, self.how, self.known = ngrams, order, None, {}
 
     def probs(
         self,

@@ -6,7 +6,7 @@
 __all__ = ['MADE_WITH', 'Tracker', 'tell', 'ProgressBar', 'out_of_patience', 'Diverged', 'ByStep', 'stop_on_interrupt',
            'pick_precision', 'gpt_learner', 'run_plan', 'plan_settings', 'plot_losses']
 
-# %% ../../nbs/train/32_learner.ipynb #ecebb5ee
+# %% ../../nbs/train/32_learner.ipynb #d5d80917
 import math
 import signal
 import sys
@@ -28,14 +28,14 @@ from ..config import (ChatGoTError, SampleSettings, Settings, TrainSettings, che
 from ..model.draft import NGramDraft
 from ..model.gpt import GPT, GPTConfig, peak_flops, train_flops
 from ..model.lora import add_lora
-from ..model.sampling import generate, sample_settings
+from ..model.sampling import HEAT, generate, sample_settings
 from ..text.batches import TextDataLoaders
 from ..text.report import Picture
 from .optimizer import lr_factor, make_optimizer, progress, set_rate
 from .resources import Resources, agreed, world
 from .step import Accumulate, Average, Clip, StepLearner, Taught, evaluate_loss, lm_loss
 
-# %% ../../nbs/train/32_learner.ipynb #7518c9ce
+# %% ../../nbs/train/32_learner.ipynb #9066c3a0
 class Tracker:
     "Told what happens while a model learns; every method may be left out"
     def started(self, learn: Learner, plan: TrainSettings, start: tuple[int, float]): "The plan that began at step and second `start` begins, or goes on"
@@ -55,7 +55,7 @@ def tell(
     "Tell each of them"
     for t in trackers if world()[0] == 0 else (): getattr(t, what)(*args, **kwargs)
 
-# %% ../../nbs/train/32_learner.ipynb #5c0c807b
+# %% ../../nbs/train/32_learner.ipynb #4143f33f
 class ProgressBar(Tracker):
     "A bar in the terminal or notebook, the samples above it"
     out = sys.stderr
@@ -85,7 +85,7 @@ class ProgressBar(Tracker):
     def noted(self, text: str, level: str = 'INFO'): tqdm.write(text, file=self.out)
     def finished(self, learn: Learner, error: str | None = None): self.bar.close()
 
-# %% ../../nbs/train/32_learner.ipynb #9ef98d1a
+# %% ../../nbs/train/32_learner.ipynb #cb8e6c51
 @patch
 def best_val_loss(
     self: Learner,
@@ -210,7 +210,7 @@ class ByStep(Callback):
         text = self._aside(lambda: self.learn.generate(**sampling))
         self.tell('sample', dict(step=self.learn.step, text=text, **sampling))
 
-# %% ../../nbs/train/32_learner.ipynb #04c4136d
+# %% ../../nbs/train/32_learner.ipynb #4db042b2
 @patch
 def obey(self: ByStep):
     "Do what was asked for; while paused, wait for more"
@@ -251,7 +251,7 @@ def _scale(self: ByStep, factor: float):
     if not 0 < float(factor) < math.inf: raise ChatGoTError(f'factor={factor} must be a number above 0.')
     self.learn.lr_scale = float(factor)
 
-# %% ../../nbs/train/32_learner.ipynb #1e00e1fc
+# %% ../../nbs/train/32_learner.ipynb #a71efe40
 @contextmanager
 def stop_on_interrupt(learn: Learner) -> Iterator[None]:
     "Turn the first SIGINT or SIGTERM into a request to stop; only Python's main thread gets signals"
@@ -264,7 +264,7 @@ def stop_on_interrupt(learn: Learner) -> Iterator[None]:
     finally:
         for s, handler in before.items(): signal.signal(s, handler)
 
-# %% ../../nbs/train/32_learner.ipynb #dc285246
+# %% ../../nbs/train/32_learner.ipynb #2c0ef7ca
 def _settings(base: str | Settings, dls: TextDataLoaders, changes: dict) -> Settings:
     s = load_settings(base, env={}) if isinstance(base, str) else base
     if 'init' in changes: raise ChatGoTError('init names weights for `train`; here, give the model itself: gpt_learner(dls, begin=model).')
@@ -315,7 +315,7 @@ def gpt_learner(
     learn.settings, learn.step, learn.seconds, learn.history, learn.stop_asked, learn.lr_scale = s, 0, 0., [], False, 1.
     return learn
 
-# %% ../../nbs/train/32_learner.ipynb #626dc91b
+# %% ../../nbs/train/32_learner.ipynb #65fa29d8
 @patch
 def generate(
     self: Learner,
@@ -330,7 +330,7 @@ def generate(
 def _draft(learn: Learner, tokens: int) -> NGramDraft | None:
     "Counts of the training text, where that is known to help: with characters, and from so many tokens on that it pays to count"
     dls = learn.dls
-    if tokens < 200 or dls.tok.vocab_size > 512: return None
+    if tokens < 200 or dls.tok.vocab_size > HEAT: return None
     if not hasattr(dls, 'draft'): dls.draft = NGramDraft(dls.ngrams())
     return dls.draft
 
@@ -384,7 +384,7 @@ def fit_steps(
     plan = plan_settings(self, steps, changes).train
     run_plan(self, plan, [ProgressBar()] if trackers is None else trackers, (self.step, self.seconds))
 
-# %% ../../nbs/train/32_learner.ipynb #0fe74529
+# %% ../../nbs/train/32_learner.ipynb #4f89df60
 def plot_losses(
     histories: dict[str, list[dict]],  # name -> lines of metrics
     x: str = 'step',  # step, tokens or seconds
