@@ -6,7 +6,7 @@
 __all__ = ['GPTConfig', 'rope_table', 'rotate', 'KVCache', 'RMSNorm', 'Where', 'Stacked', 'Attention', 'MLP', 'norm', 'Block',
            'look_back', 'GPT', 'Decoder', 'static_step', 'n_params', 'train_flops', 'peak_flops']
 
-# %% ../../nbs/model/20_gpt.ipynb #8f4a818a
+# %% ../../nbs/model/20_gpt.ipynb #5dcc9c76
 import math
 import time
 from dataclasses import dataclass
@@ -15,10 +15,11 @@ from functools import lru_cache
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
+from torch.autograd.function import once_differentiable
 
 from ..config import ChatGoTError, ModelSettings
 
-# %% ../../nbs/model/20_gpt.ipynb #2f2b8d0b
+# %% ../../nbs/model/20_gpt.ipynb #5d9d4c02
 @dataclass(frozen=True)
 class GPTConfig:
     "The shape of a GPT"
@@ -48,26 +49,25 @@ class GPTConfig:
         "F: GPT-2 has 4 D; SwiGLU has three matrices, so 8/3 D (in steps of 32) costs the same (Shazeer 2020)"
         return 4*self.n_embd if self.family == 'gpt2' else 32*math.ceil(self.n_embd*8/3/32)
 
-# %% ../../nbs/model/20_gpt.ipynb #ce8c88fe
+# %% ../../nbs/model/20_gpt.ipynb #42c1a731
 def rope_table(
     n_pos: int,  # positions
     head_dim: int,  # E
     base: float = 10_000.,  # wavelengths run from 2π to 2π·base
-) -> Tensor:  # 2 n_pos E: cosines and sines
+) -> Tensor:  # 2 n_pos E: cosines, and the sines as they count for what comes from the other half
     "The angles by which RoPE turns position p"
     freq = base ** (-torch.arange(0, head_dim, 2) / head_dim)
-    angle = torch.outer(torch.arange(n_pos), freq).repeat(1, 2)
-    return torch.stack((angle.cos(), angle.sin()))
+    angle = torch.outer(torch.arange(n_pos), freq)
+    return torch.stack((angle.cos().repeat(1, 2), torch.cat((-angle.sin(), angle.sin()), -1)))
 
 def rotate(
     x_BHTE: Tensor,  # queries or keys
     rope: Tensor,  # 2 T E, or 2 B 1 T E: the rows of `rope_table` for x's positions
 ) -> Tensor:  # B H T E
     "Turn each pair (x[i], x[i+E/2]) by the angle of its position"
-    a, b = x_BHTE.chunk(2, -1)
-    return x_BHTE*rope[0] + torch.cat((-b, a), -1)*rope[1]
+    return torch.addcmul(x_BHTE*rope[0], x_BHTE.roll(x_BHTE.shape[-1]//2, -1), rope[1])
 
-# %% ../../nbs/model/20_gpt.ipynb #386b848d
+# %% ../../nbs/model/20_gpt.ipynb #a0cacf52
 class KVCache:
     "Keys and values of the tokens so far, for each layer: two tensors of L B K T E"
     def __init__(self, cfg: GPTConfig, batch: int, columns: int, device=None, dtype=None):
@@ -85,13 +85,33 @@ class KVCache:
         "The keys of each layer, and the values of each layer, of these positions"
         return tuple(x.narrow(3, begin, end - begin).unbind() for x in (self.k, self.v))
 
-# %% ../../nbs/model/20_gpt.ipynb #ae854ba7
+# %% ../../nbs/model/20_gpt.ipynb #37689b9e
+class _OnCPU(torch.autograd.Function):
+    "RMSNorm and its gradient in float32"
+    @staticmethod
+    def forward(ctx, x: Tensor, weight: Tensor, eps: float) -> Tensor:
+        scale = torch.linalg.vector_norm(x, dim=-1, keepdim=True).square_().div_(x.shape[-1]).add_(eps).rsqrt_()
+        unit = x*scale
+        ctx.save_for_backward(unit, scale, weight)
+        return unit*weight
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx, grad: Tensor) -> tuple[Tensor | None, ...]:
+        unit, scale, weight = ctx.saved_tensors
+        share = grad*unit
+        along = (share @ weight)[..., None]
+        return (grad*weight).addcmul_(unit, along, value=-1/unit.shape[-1]).mul_(scale), share.flatten(0, -2).sum(0), None
+
 class RMSNorm(nn.RMSNorm):
     "Divide by the root mean square, then scale (Zhang & Sennrich 2019); in x's own precision, also under autocast"
     def __init__(self, width: int): super().__init__(width, eps=1e-6)
-    def forward(self, x): return F.rms_norm(x, self.normalized_shape, self.weight.to(x.dtype), self.eps)
+    def forward(self, x):
+        if x.device.type == 'cpu' and x.dtype == torch.float32 and not torch.compiler.is_compiling():
+            return _OnCPU.apply(x, self.weight, self.eps)
+        return F.rms_norm(x, self.normalized_shape, self.weight.to(x.dtype), self.eps)
 
-# %% ../../nbs/model/20_gpt.ipynb #b5fef3de
+# %% ../../nbs/model/20_gpt.ipynb #6d326422
 @dataclass
 class Where:
     "Which positions a forward pass is about"
@@ -128,7 +148,7 @@ class Attention(nn.Module):
             dropout_p=self.cfg.dropout if self.training else 0., enable_gqa=self.cfg.kv_heads != self.cfg.n_head)
         return self.out(y_BHTE.transpose(1, 2).reshape(B, T, -1))
 
-# %% ../../nbs/model/20_gpt.ipynb #9298f0d3
+# %% ../../nbs/model/20_gpt.ipynb #e6c00e55
 class MLP(nn.Module):
     "The feed-forward part of a block"
     def __init__(self, cfg: GPTConfig):
@@ -143,7 +163,7 @@ class MLP(nn.Module):
         gate_BTF, up_BTF = h_BTF.chunk(2, -1)
         return self.out(F.silu(gate_BTF)*up_BTF)
 
-# %% ../../nbs/model/20_gpt.ipynb #128c9c7c
+# %% ../../nbs/model/20_gpt.ipynb #d61eb1ff
 def norm(cfg: GPTConfig) -> nn.Module:
     "The family's normalisation over D"
     return nn.LayerNorm(cfg.n_embd, eps=1e-5) if cfg.family == 'gpt2' else RMSNorm(cfg.n_embd)
@@ -160,7 +180,7 @@ class Block(nn.Module):
         x_BTD = x_BTD + drop(self.attn(self.norm1(x_BTD), at))
         return x_BTD + drop(self.mlp(self.norm2(x_BTD)))
 
-# %% ../../nbs/model/20_gpt.ipynb #c13e9e92
+# %% ../../nbs/model/20_gpt.ipynb #2de59e88
 @torch.no_grad()
 def look_back(
     embed: nn.Embedding,
@@ -179,7 +199,7 @@ def look_back(
     attn.qkv.weight[:-attn.widths[-1], 0] = torch.cat((query_HE.flatten(), key_E.repeat(cfg.kv_heads)))
     for norm in (attn.q_norm, attn.k_norm): norm.weight.fill_(gain)
 
-# %% ../../nbs/model/20_gpt.ipynb #0af64a4f
+# %% ../../nbs/model/20_gpt.ipynb #42b7b9ed
 class GPT(nn.Module):
     "A decoder-only transformer: tokens in, logits of the next token out"
     def __init__(self, cfg: GPTConfig):
@@ -237,7 +257,7 @@ class GPT(nn.Module):
         w = self.head.weight
         return KVCache(self.cfg, batch, columns or self.cfg.seq_len, w.device, w.dtype)
 
-# %% ../../nbs/model/20_gpt.ipynb #01b102b1
+# %% ../../nbs/model/20_gpt.ipynb #f8b9069a
 class Decoder:
     "A GPT's forward pass for writing, without what only training needs"
     def __init__(
@@ -300,7 +320,7 @@ class Decoder:
         (last, head) = self.last
         return F.linear(norm(x_MD, *last), *head).view(B, T, -1)
 
-# %% ../../nbs/model/20_gpt.ipynb #93f2d94f
+# %% ../../nbs/model/20_gpt.ipynb #66e98dc3
 @torch.inference_mode()
 def static_step(
     model: GPT,
@@ -316,7 +336,7 @@ def static_step(
     for block in model.blocks: x_B1D = block(x_B1D, at)
     return model.head(model.norm(x_B1D))[:, 0]
 
-# %% ../../nbs/model/20_gpt.ipynb #995d376e
+# %% ../../nbs/model/20_gpt.ipynb #31e11591
 def n_params(
     model: GPT,
 ) -> int:  # tied weights counted once
@@ -331,7 +351,7 @@ def train_flops(
     matrices = sum(m.weight.numel() for m in model.modules() if isinstance(m, nn.Linear))
     return 6*matrices + 12*c.n_layer*c.seq_len*c.n_embd
 
-# %% ../../nbs/model/20_gpt.ipynb #00f948d2
+# %% ../../nbs/model/20_gpt.ipynb #f30895e2
 @lru_cache
 def peak_flops(
     device: torch.device,
