@@ -6,7 +6,7 @@
 __all__ = ['GPTConfig', 'rope_table', 'rotate', 'KVCache', 'RMSNorm', 'Where', 'Stacked', 'Attention', 'MLP', 'norm', 'Block',
            'look_back', 'GPT', 'Decoder', 'static_step', 'n_params', 'train_flops', 'peak_flops']
 
-# %% ../../nbs/model/20_gpt.ipynb #5fefaa4e
+# %% ../../nbs/model/20_gpt.ipynb #1b115241
 import math
 import time
 from dataclasses import dataclass
@@ -15,10 +15,11 @@ from functools import lru_cache
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
+from torch.autograd.function import once_differentiable
 
 from ..config import ChatGoTError, ModelSettings
 
-# %% ../../nbs/model/20_gpt.ipynb #ce593bae
+# %% ../../nbs/model/20_gpt.ipynb #19f171b2
 @dataclass(frozen=True)
 class GPTConfig:
     "The shape of a GPT"
@@ -48,26 +49,25 @@ class GPTConfig:
         "F: GPT-2 has 4 D; SwiGLU has three matrices, so 8/3 D (in steps of 32) costs the same (Shazeer 2020)"
         return 4*self.n_embd if self.family == 'gpt2' else 32*math.ceil(self.n_embd*8/3/32)
 
-# %% ../../nbs/model/20_gpt.ipynb #c722cb2a
+# %% ../../nbs/model/20_gpt.ipynb #36f2ad28
 def rope_table(
     n_pos: int,  # positions
     head_dim: int,  # E
     base: float = 10_000.,  # wavelengths run from 2π to 2π·base
-) -> Tensor:  # 2 n_pos E: cosines and sines
+) -> Tensor:  # 2 n_pos E: cosines, and the sines as they count for what comes from the other half
     "The angles by which RoPE turns position p"
     freq = base ** (-torch.arange(0, head_dim, 2) / head_dim)
-    angle = torch.outer(torch.arange(n_pos), freq).repeat(1, 2)
-    return torch.stack((angle.cos(), angle.sin()))
+    angle = torch.outer(torch.arange(n_pos), freq)
+    return torch.stack((angle.cos().repeat(1, 2), torch.cat((-angle.sin(), angle.sin()), -1)))
 
 def rotate(
     x_BHTE: Tensor,  # queries or keys
     rope: Tensor,  # 2 T E, or 2 B 1 T E: the rows of `rope_table` for x's positions
 ) -> Tensor:  # B H T E
     "Turn each pair (x[i], x[i+E/2]) by the angle of its position"
-    a, b = x_BHTE.chunk(2, -1)
-    return x_BHTE*rope[0] + torch.cat((-b, a), -1)*rope[1]
+    return torch.addcmul(x_BHTE*rope[0], x_BHTE.roll(x_BHTE.shape[-1]//2, -1), rope[1])
 
-# %% ../../nbs/model/20_gpt.ipynb #7e1d4b5a
+# %% ../../nbs/model/20_gpt.ipynb #d850135b
 class KVCache:
     "Keys and values of the tokens so far, for each layer: two tensors of L B K T E"
     def __init__(self, cfg: GPTConfig, batch: int, columns: int, device=None, dtype=None):
@@ -85,13 +85,33 @@ class KVCache:
         "The keys of each layer, and the values of each layer, of these positions"
         return tuple(x.narrow(3, begin, end - begin).unbind() for x in (self.k, self.v))
 
-# %% ../../nbs/model/20_gpt.ipynb #6e768099
+# %% ../../nbs/model/20_gpt.ipynb #27567f79
+class _OnCPU(torch.autograd.Function):
+    "RMSNorm and its gradient in float32"
+    @staticmethod
+    def forward(ctx, x: Tensor, weight: Tensor, eps: float) -> Tensor:
+        scale = torch.linalg.vector_norm(x, dim=-1, keepdim=True).square_().div_(x.shape[-1]).add_(eps).rsqrt_()
+        unit = x*scale
+        ctx.save_for_backward(unit, scale, weight)
+        return unit*weight
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx, grad: Tensor) -> tuple[Tensor | None, ...]:
+        unit, scale, weight = ctx.saved_tensors
+        share = grad*unit
+        along = (share @ weight)[..., None]
+        return (grad*weight).addcmul_(unit, along, value=-1/unit.shape[-1]).mul_(scale), share.flatten(0, -2).sum(0), None
+
 class RMSNorm(nn.RMSNorm):
     "Divide by the root mean square, then scale (Zhang & Sennrich 2019); in x's own precision, also under autocast"
     def __init__(self, width: int): super().__init__(width, eps=1e-6)
-    def forward(self, x): return F.rms_norm(x, self.normalized_shape, self.weight.to(x.dtype), self.eps)
+    def forward(self, x):
+        if x.device.type == 'cpu' and x.dtype == torch.float32 and not torch.compiler.is_compiling():
+            return _OnCPU.apply(x, self.weight, self.eps)
+        return F.rms_norm(x, self.normalized_shape, self.weight.to(x.dtype), self.eps)
 
-# %% ../../nbs/model/20_gpt.ipynb #121e83cb
+# %% ../../nbs/model/20_gpt.ipynb #49721ffa
 @dataclass
 class Where:
     "Which positions a forward pass is about"
@@ -128,7 +148,7 @@ class Attention(nn.Module):
             dropout_p=self.cfg.dropout if self.training else 0., enable_gqa=self.cfg.kv_heads != self.cfg.n_head)
         return self.out(y_BHTE.transpose(1, 2).reshape(B, T, -1))
 
-# %% ../../nbs/model/20_gpt.ipynb #97d61b34
+# %% ../../nbs/model/20_gpt.ipynb #a4181687
 class MLP(nn.Module):
     "The feed-forward part of a block"
     def __init__(self, cfg: GPTConfig):
@@ -143,7 +163,7 @@ class MLP(nn.Module):
         gate_BTF, up_BTF = h_BTF.chunk(2, -1)
         return self.out(F.silu(gate_BTF)*up_BTF)
 
-# %% ../../nbs/model/20_gpt.ipynb #0f8a7e1f
+# %% ../../nbs/model/20_gpt.ipynb #9f3ead01
 def norm(cfg: GPTConfig) -> nn.Module:
     "The family's normalisation over D"
     return nn.LayerNorm(cfg.n_embd, eps=1e-5) if cfg.family == 'gpt2' else RMSNorm(cfg.n_embd)
@@ -160,7 +180,7 @@ class Block(nn.Module):
         x_BTD = x_BTD + drop(self.attn(self.norm1(x_BTD), at))
         return x_BTD + drop(self.mlp(self.norm2(x_BTD)))
 
-# %% ../../nbs/model/20_gpt.ipynb #f475dd06
+# %% ../../nbs/model/20_gpt.ipynb #10d45fa7
 @torch.no_grad()
 def look_back(
     embed: nn.Embedding,
@@ -179,7 +199,7 @@ def look_back(
     attn.qkv.weight[:-attn.widths[-1], 0] = torch.cat((query_HE.flatten(), key_E.repeat(cfg.kv_heads)))
     for norm in (attn.q_norm, attn.k_norm): norm.weight.fill_(gain)
 
-# %% ../../nbs/model/20_gpt.ipynb #3e9e1258
+# %% ../../nbs/model/20_gpt.ipynb #fa94e3c8
 class GPT(nn.Module):
     "A decoder-only transformer: tokens in, logits of the next token out"
     def __init__(self, cfg: GPTConfig):
@@ -237,7 +257,7 @@ class GPT(nn.Module):
         w = self.head.weight
         return KVCache(self.cfg, batch, columns or self.cfg.seq_len, w.device, w.dtype)
 
-# %% ../../nbs/model/20_gpt.ipynb #86d575fd
+# %% ../../nbs/model/20_gpt.ipynb #023e8b23
 class Decoder:
     "A GPT's forward pass for writing, without what only training needs"
     def __init__(
@@ -272,9 +292,7 @@ class Decoder:
     def _angles(self, attn: Attention) -> tuple[Tensor, Tensor]:  # 2 1 H+K E, and what `_scale` says
         norms = zip((attn.q_norm, attn.k_norm), attn.heads)
         weight_HE, small = self._scale(torch.cat([n.weight.expand(k, -1) for n, k in norms]), attn.q_norm.eps)
-        crossed_HE = weight_HE.roll(self.half, -1)
-        crossed_HE[:, :self.half] *= -1
-        return torch.stack((weight_HE, crossed_HE))[:, None], small
+        return torch.stack((weight_HE, weight_HE.roll(self.half, -1)))[:, None], small
 
     def _norm(self, x: Tensor, weight: Tensor, other: Tensor) -> Tensor:
         return F.layer_norm(x, x.shape[-1:], weight, other) if self.gpt2 else self._divide(x*weight, x, other)
@@ -322,7 +340,7 @@ class Decoder:
     def _add(self, x: Tensor, y: Tensor, matrix: Tensor, bias: Tensor | None) -> Tensor:
         return torch.addmm(x if bias is None else x + bias, y, matrix)
 
-# %% ../../nbs/model/20_gpt.ipynb #5d9e3cfb
+# %% ../../nbs/model/20_gpt.ipynb #423c64bb
 @torch.inference_mode()
 def static_step(
     model: GPT,
@@ -338,7 +356,7 @@ def static_step(
     for block in model.blocks: x_B1D = block(x_B1D, at)
     return model.head(model.norm(x_B1D))[:, 0]
 
-# %% ../../nbs/model/20_gpt.ipynb #dbcc21fe
+# %% ../../nbs/model/20_gpt.ipynb #75ac340a
 def n_params(
     model: GPT,
 ) -> int:  # tied weights counted once
@@ -353,7 +371,7 @@ def train_flops(
     matrices = sum(m.weight.numel() for m in model.modules() if isinstance(m, nn.Linear))
     return 6*matrices + 12*c.n_layer*c.seq_len*c.n_embd
 
-# %% ../../nbs/model/20_gpt.ipynb #b5d5c7aa
+# %% ../../nbs/model/20_gpt.ipynb #825210bb
 @lru_cache
 def peak_flops(
     device: torch.device,

@@ -5,7 +5,7 @@
 # %% auto #0
 __all__ = ['distinct', 'NGrams']
 
-# %% ../../nbs/text/17_ngrams.ipynb #68ff6a49
+# %% ../../nbs/text/17_ngrams.ipynb #20662b56
 import numpy as np
 import torch
 import torch.nn.functional as F
@@ -15,11 +15,16 @@ from torch import Tensor
 from ..config import ChatGoTError
 from .batches import TextDataLoaders
 
-# %% ../../nbs/text/17_ngrams.ipynb #bb69f6ca
+# %% ../../nbs/text/17_ngrams.ipynb #01453cd9
 def distinct(
     keys: np.ndarray,  # int64, not negative
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     "Distinct keys in order, which of them each key is, and how often each occurs"
+    if len(keys) and keys.max() < 4*len(keys):
+        counts = np.bincount(keys)
+        found, number = np.flatnonzero(counts), np.empty(len(counts), np.int64)
+        number[found] = np.arange(len(found))
+        return found, number[keys], counts[found]
     bits = len(keys).bit_length()
     if not len(keys) or keys.max() >> (63 - bits): return np.unique(keys, return_inverse=True, return_counts=True)
     packed = np.sort(keys << bits | np.arange(len(keys)))
@@ -29,7 +34,7 @@ def distinct(
     which[place] = new.cumsum() - 1
     return keys[first], which, np.diff(first, append=len(keys))
 
-# %% ../../nbs/text/17_ngrams.ipynb #fc20af20
+# %% ../../nbs/text/17_ngrams.ipynb #63cb84bd
 class NGrams:
     "The probabilities of the next token after contexts of 0 to `order` tokens, as counted in a text"
     def __init__(
@@ -59,11 +64,11 @@ class NGrams:
         once, twice = ((counts == n).sum() for n in (1, 2))
         discount, of = once/(once + 2*twice) if once else .5, grams//self.V
         kinds_C, total_C = np.bincount(of), np.bincount(of, counts)
-        probs_CV = lower_CV*(discount*kinds_C/total_C).astype(np.float32)[:, None]
-        probs_CV.reshape(-1)[grams] += (counts - discount)/total_C[of]
-        return probs_CV
+        lower_CV *= (discount*kinds_C/total_C).astype(np.float32)[:, None]
+        lower_CV.reshape(-1)[grams] += (counts - discount)/total_C[of]
+        return lower_CV
 
-# %% ../../nbs/text/17_ngrams.ipynb #83190957
+# %% ../../nbs/text/17_ngrams.ipynb #2697f0ff
 @patch
 def contexts(
     self: NGrams,
@@ -93,7 +98,7 @@ def to(self: NGrams, device: torch.device) -> NGrams:
     self.keys, self.probs_CV = [k.to(device) for k in self.keys], self.probs_CV.to(device)
     return self
 
-# %% ../../nbs/text/17_ngrams.ipynb #09daeb0c
+# %% ../../nbs/text/17_ngrams.ipynb #3a9951ea
 @patch
 def ngrams(self: TextDataLoaders) -> NGrams:
     "What usually follows in the training text"

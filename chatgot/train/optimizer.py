@@ -5,7 +5,7 @@
 # %% auto #0
 __all__ = ['POLAR_EXPRESS', 'orthogonalize', 'Muon', 'Together', 'make_optimizer', 'set_rate', 'progress', 'lr_factor']
 
-# %% ../../nbs/train/30_optimizer.ipynb #6f985873
+# %% ../../nbs/train/30_optimizer.ipynb #d8a44cf3
 import math
 from collections import defaultdict
 from itertools import chain
@@ -16,7 +16,7 @@ from torch import Tensor, nn
 
 from ..model.gpt import Stacked
 
-# %% ../../nbs/train/30_optimizer.ipynb #b8f5e4a3
+# %% ../../nbs/train/30_optimizer.ipynb #421778b2
 POLAR_EXPRESS = (8.0934, -23.6205, 17.4462), (3.6366, -2.7219, 0.5365), (2.6613, -1.9772, 0.4526)
 
 def orthogonalize(
@@ -27,12 +27,24 @@ def orthogonalize(
     x = g_NRC.mT if tall else g_NRC
     x = x.bfloat16() if x.is_cuda else x.float()
     x = x / (torch.linalg.matrix_norm(x, keepdim=True) + 1e-7)
+    x = _by_gram(x) if x.dtype == torch.float32 and x.shape[-1] > 1.5*x.shape[-2] else _directly(x)
+    return x.mT if tall else x
+
+def _directly(x: Tensor) -> Tensor:
     for a, b, c in POLAR_EXPRESS:
         gram = x @ x.mT
         x = torch.baddbmm(x, torch.baddbmm(gram, gram, gram, beta=b, alpha=c), x, beta=a)
-    return x.mT if tall else x
+    return x
 
-# %% ../../nbs/train/30_optimizer.ipynb #bce2798b
+def _by_gram(x: Tensor) -> Tensor:
+    gram, polar = x @ x.mT, None
+    for a, b, c in POLAR_EXPRESS:
+        factor = torch.baddbmm(gram, gram, gram, beta=b, alpha=c)
+        factor.diagonal(dim1=-2, dim2=-1).add_(a)
+        gram, polar = factor @ gram @ factor, factor if polar is None else factor @ polar
+    return polar @ x
+
+# %% ../../nbs/train/30_optimizer.ipynb #267f9d93
 class Muon(torch.optim.Muon):
     "`torch.optim.Muon` with the matrices of one shape orthogonalised together, in a precision the device has"
     def __init__(self, params, lr: float = 1e-3, weight_decay: float = 0.1):
@@ -41,20 +53,24 @@ class Muon(torch.optim.Muon):
     @torch.no_grad()
     def step(self, closure=None):
         for group in self.param_groups:
-            same = defaultdict(list)
-            for p in group['params']:
-                if p.grad is None: continue
-                stacks = p, p.grad, self.state[p].setdefault('momentum_buffer', torch.zeros_like(p))
-                for part in zip(*(t.split(group.get('rows') or len(t)) for t in stacks)): same[part[0].shape].append(part)
-            for shape, parts in same.items(): self._update(*zip(*parts), group, group['lr']*0.2*math.sqrt(max(shape)))
+            ps = [p for p in group['params'] if p.grad is not None]
+            if not ps: continue
+            grads, moms = [p.grad for p in ps], [self._momentum(p) for p in ps]
+            torch._foreach_lerp_(moms, grads, 1-group['momentum'])
+            nesterov, same = torch._foreach_lerp(grads, moms, group['momentum']), defaultdict(list)
+            for whole in zip(ps, nesterov):
+                for part in zip(*(t.split(group.get('rows') or len(t)) for t in whole)): same[part[0].shape].append(part)
+            torch._foreach_mul_(ps, 1-group['lr']*group['weight_decay'])
+            for shape, pairs in same.items():
+                parts, ways = zip(*pairs)
+                steps = orthogonalize(torch.stack(ways)).to(parts[0].dtype).unbind()
+                torch._foreach_add_(parts, steps, alpha=-group['lr']*0.2*math.sqrt(max(shape)))
 
-    def _update(self, ps: tuple[Tensor, ...], grads: tuple[Tensor, ...], moms: tuple[Tensor, ...], group: dict, lr: float):
-        torch._foreach_lerp_(moms, grads, 1-group['momentum'])
-        nesterov = torch.stack(grads).lerp_(torch.stack(moms), group['momentum'])
-        torch._foreach_mul_(ps, 1-group['lr']*group['weight_decay'])
-        torch._foreach_add_(ps, list(orthogonalize(nesterov).to(ps[0].dtype)), alpha=-lr)
+    def _momentum(self, p: nn.Parameter) -> Tensor:
+        if 'momentum_buffer' not in self.state[p]: self.state[p]['momentum_buffer'] = torch.zeros_like(p)
+        return self.state[p]['momentum_buffer']
 
-# %% ../../nbs/train/30_optimizer.ipynb #0af5941f
+# %% ../../nbs/train/30_optimizer.ipynb #e66aad8c
 class Together:
     "Several optimizers as one"
     def __init__(self, *opts: torch.optim.Optimizer): self.opts = opts
@@ -76,7 +92,7 @@ class Together:
     def load_state_dict(self, state: dict):
         for o, s in zip(self.opts, state['opts'], strict=True): o.load_state_dict(s)
 
-# %% ../../nbs/train/30_optimizer.ipynb #4e728221
+# %% ../../nbs/train/30_optimizer.ipynb #fe3a53e3
 def make_optimizer(
     model: nn.Module,  # a GPT
     kind: str = 'muon',  # muon (with AdamW for the rest) or adamw
@@ -100,7 +116,7 @@ def set_rate(opt: OptimWrapper, lr: float):
     "Set the learning rate, each group's in proportion"
     for g in opt.opt.param_groups: g['lr'] = lr*g.get('scale', 1)
 
-# %% ../../nbs/train/30_optimizer.ipynb #bd35a9f2
+# %% ../../nbs/train/30_optimizer.ipynb #978489be
 def progress(
     step: int,  # steps taken
     seconds: float,  # time spent
