@@ -6,7 +6,7 @@
 __all__ = ['MADE_WITH', 'Tracker', 'tell', 'ProgressBar', 'out_of_patience', 'Diverged', 'ByStep', 'stop_on_interrupt',
            'pick_precision', 'gpt_learner', 'run_plan', 'plan_settings', 'plot_losses']
 
-# %% ../../nbs/train/32_learner.ipynb #d5d80917
+# %% ../../nbs/train/32_learner.ipynb #441933e3
 import math
 import signal
 import sys
@@ -19,7 +19,7 @@ from typing import Callable, Iterable, Iterator
 import fastai.callback.schedule  # adds Learner.lr_find
 import torch
 from fastai.callback.core import CancelFitException, Callback
-from fastai.learner import Learner, Recorder
+from fastai.learner import CastToTensor, Learner, Recorder
 from fastcore.basics import patch
 from tqdm import tqdm
 
@@ -35,7 +35,7 @@ from .optimizer import lr_factor, make_optimizer, progress, set_rate
 from .resources import Resources, agreed, world
 from .step import Accumulate, Average, Clip, StepLearner, Taught, evaluate_loss, lm_loss
 
-# %% ../../nbs/train/32_learner.ipynb #9066c3a0
+# %% ../../nbs/train/32_learner.ipynb #c2262e7f
 class Tracker:
     "Told what happens while a model learns; every method may be left out"
     def started(self, learn: Learner, plan: TrainSettings, start: tuple[int, float]): "The plan that began at step and second `start` begins, or goes on"
@@ -55,7 +55,7 @@ def tell(
     "Tell each of them"
     for t in trackers if world()[0] == 0 else (): getattr(t, what)(*args, **kwargs)
 
-# %% ../../nbs/train/32_learner.ipynb #4143f33f
+# %% ../../nbs/train/32_learner.ipynb #140fddbb
 class ProgressBar(Tracker):
     "A bar in the terminal or notebook, the samples above it"
     out = sys.stderr
@@ -85,7 +85,7 @@ class ProgressBar(Tracker):
     def noted(self, text: str, level: str = 'INFO'): tqdm.write(text, file=self.out)
     def finished(self, learn: Learner, error: str | None = None): self.bar.close()
 
-# %% ../../nbs/train/32_learner.ipynb #cb8e6c51
+# %% ../../nbs/train/32_learner.ipynb #1fc223a8
 @patch
 def best_val_loss(
     self: Learner,
@@ -210,7 +210,7 @@ class ByStep(Callback):
         text = self._aside(lambda: self.learn.generate(**sampling))
         self.tell('sample', dict(step=self.learn.step, text=text, **sampling))
 
-# %% ../../nbs/train/32_learner.ipynb #4db042b2
+# %% ../../nbs/train/32_learner.ipynb #caf67a63
 @patch
 def obey(self: ByStep):
     "Do what was asked for; while paused, wait for more"
@@ -251,7 +251,7 @@ def _scale(self: ByStep, factor: float):
     if not 0 < float(factor) < math.inf: raise ChatGoTError(f'factor={factor} must be a number above 0.')
     self.learn.lr_scale = float(factor)
 
-# %% ../../nbs/train/32_learner.ipynb #a71efe40
+# %% ../../nbs/train/32_learner.ipynb #b856d337
 @contextmanager
 def stop_on_interrupt(learn: Learner) -> Iterator[None]:
     "Turn the first SIGINT or SIGTERM into a request to stop; only Python's main thread gets signals"
@@ -264,7 +264,7 @@ def stop_on_interrupt(learn: Learner) -> Iterator[None]:
     finally:
         for s, handler in before.items(): signal.signal(s, handler)
 
-# %% ../../nbs/train/32_learner.ipynb #2c0ef7ca
+# %% ../../nbs/train/32_learner.ipynb #0a91f50e
 def _settings(base: str | Settings, dls: TextDataLoaders, changes: dict) -> Settings:
     s = load_settings(base, env={}) if isinstance(base, str) else base
     if 'init' in changes: raise ChatGoTError('init names weights for `train`; here, give the model itself: gpt_learner(dls, begin=model).')
@@ -315,7 +315,7 @@ def gpt_learner(
     learn.settings, learn.step, learn.seconds, learn.history, learn.stop_asked, learn.lr_scale = s, 0, 0., [], False, 1.
     return learn
 
-# %% ../../nbs/train/32_learner.ipynb #65fa29d8
+# %% ../../nbs/train/32_learner.ipynb #4697f3ea
 @patch
 def generate(
     self: Learner,
@@ -346,7 +346,7 @@ def run_plan(
     learn.dls.train.serve(learn.step*plan.grad_accum, left)
     by_step = ByStep(plan, learn.settings.sample.model_dump(), trackers, start, requests)
     fresh = plan.teach > 0 and start[0] == 0 and not plan.init
-    others = [cb for cb in learn.cbs if isinstance(cb, Recorder) or cb.name == 'progress']
+    others = [cb for cb in learn.cbs if isinstance(cb, (Recorder, CastToTensor)) or cb.name == 'progress']
     parts = [Accumulate(plan.grad_accum), *[Taught(plan.teach)]*fresh, *[Average()]*(world()[1] > 1), Clip(plan.clip)]
     by_step.tell('started', learn, plan, start)
     error = None
@@ -384,7 +384,7 @@ def fit_steps(
     plan = plan_settings(self, steps, changes).train
     run_plan(self, plan, [ProgressBar()] if trackers is None else trackers, (self.step, self.seconds))
 
-# %% ../../nbs/train/32_learner.ipynb #4f89df60
+# %% ../../nbs/train/32_learner.ipynb #094b86d0
 def plot_losses(
     histories: dict[str, list[dict]],  # name -> lines of metrics
     x: str = 'step',  # step, tokens or seconds

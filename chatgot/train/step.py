@@ -5,7 +5,7 @@
 # %% auto #0
 __all__ = ['lm_loss', 'evaluate_loss', 'StepLearner', 'Accumulate', 'Clip', 'Average', 'Taught']
 
-# %% ../../nbs/train/31_step.ipynb #f2481233
+# %% ../../nbs/train/31_step.ipynb #def0fb37
 import math
 from functools import cached_property
 
@@ -21,7 +21,7 @@ from ..text.batches import ValidBatches
 from ..text.ngrams import NGrams
 from .resources import average, world
 
-# %% ../../nbs/train/31_step.ipynb #291171fe
+# %% ../../nbs/train/31_step.ipynb #92f319ec
 def lm_loss(
     logits_BTV: Tensor,
     y_BT: Tensor,  # the next tokens; -100 is left out
@@ -46,15 +46,17 @@ def evaluate_loss(
     average([total := torch.as_tensor(total, dtype=torch.float64, device=batches.device)])
     return (total*size/batches.n_targets).item()
 
-# %% ../../nbs/train/31_step.ipynb #0fe80d66
+# %% ../../nbs/train/31_step.ipynb #702ac69c
 class StepLearner(Learner):
-    "A Learner that calls at each moment only the callbacks that do something then"
+    "A Learner that calls at each moment only the callbacks that do something then, and takes batches where they are"
     def __call__(self, events: str | list[str]):
         for event in [events] if isinstance(events, str) else events:
             for cb in sorted(self.cbs, key=lambda cb: cb.order):
                 if hasattr(type(cb), event) or event in vars(cb) or event == 'after_fit': cb(event)
 
-# %% ../../nbs/train/31_step.ipynb #e06e01e4
+    def _set_device(self, batch: tuple[Tensor, Tensor]) -> tuple[Tensor, Tensor]: return batch
+
+# %% ../../nbs/train/31_step.ipynb #e1f17511
 class Accumulate(Callback):
     "One step for every `n` micro-batches"
     order, run_valid = 9, False
@@ -67,14 +69,14 @@ class Accumulate(Callback):
     def before_step(self):
         if (self.iter+1) % self.n: raise CancelBatchException
 
-# %% ../../nbs/train/31_step.ipynb #e6b77a44
+# %% ../../nbs/train/31_step.ipynb #bdc178ff
 class Clip(Callback):
     "Bound the norm of the gradient; `learn.grad_norm` is what it was before"
     order, run_valid = 11, False
     def __init__(self, max_norm: float): self.max_norm = max_norm or math.inf  # 0: no bound
     def before_step(self): self.learn.grad_norm = torch.nn.utils.clip_grad_norm_(self.model.parameters(), self.max_norm)
 
-# %% ../../nbs/train/31_step.ipynb #cc0d41e5
+# %% ../../nbs/train/31_step.ipynb #e627dc80
 class Average(Callback):
     "Take the step that all processes' gradients call for together"
     order, run_valid = 10, False
@@ -82,7 +84,7 @@ class Average(Callback):
         if rank := world()[0]: set_seed(hash((self.learn.settings.train.seed, self.learn.step, rank)) % 2**32)
     def before_step(self): average([*(p.grad for p in self.model.parameters() if p.grad is not None), self.learn.step_loss])
 
-# %% ../../nbs/train/31_step.ipynb #e7c6ddf4
+# %% ../../nbs/train/31_step.ipynb #881947c7
 class Taught(Callback):
     "Learn at first from what usually comes, as the training text's n-grams know it"
     order, run_valid = 8, False
