@@ -5,7 +5,7 @@
 # %% auto #0
 __all__ = ['NANOGPT', 'SOON', 'train_nanogpt', 'data_of', 'train_ours', 'compare', 'medians', 'main']
 
-# %% ../../nbs/bench/81_quality.ipynb #9c2cb4a9
+# %% ../../nbs/bench/81_quality.ipynb #13b5d82a
 import subprocess
 import sys
 import tempfile
@@ -24,7 +24,7 @@ from ..text.tokenizer import CharTokenizer
 from ..train.run import train
 from ..train.step import evaluate_loss
 
-# %% ../../nbs/bench/81_quality.ipynb #9bc04957
+# %% ../../nbs/bench/81_quality.ipynb #3cba2339
 NANOGPT = dict(device='cpu', compile=False, eval_iters=20, eval_interval=2000, log_interval=1, block_size=64, batch_size=12, n_layer=4,
                n_head=4, n_embd=128, max_iters=2000, lr_decay_iters=2000, dropout=0.0, always_save_checkpoint=True)
 
@@ -56,7 +56,7 @@ def train_nanogpt(
     steps = (NANOGPT | changes)['max_iters']
     return dict(seconds=seen[f'iter {steps - 1}'] - seen['step 0'], steps=steps, loss=evaluate_loss(_Logits(model), data.valid))
 
-# %% ../../nbs/bench/81_quality.ipynb #56935ca3
+# %% ../../nbs/bench/81_quality.ipynb #c5a23ccf
 def data_of(checkout: Path) -> TextDataLoaders:
     "nanoGPT's text, cut as nanoGPT cuts it"
     corpus = Corpus.load(nanogpt_file(checkout, 'data', 'shakespeare_char', 'input.txt'))
@@ -75,7 +75,7 @@ def train_ours(
         last = train(load_settings('tiny_char', args=args, env={}), 'bench', out, trackers=[]).metrics[-1]
     return dict(seconds=last['seconds'], steps=last['step'], loss=last['val_loss'])
 
-# %% ../../nbs/bench/81_quality.ipynb #b9f58fbd
+# %% ../../nbs/bench/81_quality.ipynb #5bdae916
 SOON = 'train.batch_size=4', 'train.warmup_steps=10'
 
 def compare(

@@ -5,7 +5,7 @@
 # %% auto #0
 __all__ = ['NGramDraft']
 
-# %% ../../nbs/model/26_draft.ipynb #8fc02e33
+# %% ../../nbs/model/26_draft.ipynb #50b3328d
 from typing import Iterator
 
 import numpy as np
@@ -15,7 +15,7 @@ from ..config import ChatGoTError, SampleSettings
 from .sampling import HEAT, filter_logits
 from ..text.ngrams import NGrams
 
-# %% ../../nbs/model/26_draft.ipynb #a090a7aa
+# %% ../../nbs/model/26_draft.ipynb #fa7590f2
 class NGramDraft:
     "Guesses how a model that learned from a text goes on, from what followed the last few tokens there"
     def __init__(

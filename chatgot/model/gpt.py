@@ -6,7 +6,7 @@
 __all__ = ['GPTConfig', 'rope_table', 'rotate', 'KVCache', 'RMSNorm', 'Where', 'Stacked', 'Attention', 'MLP', 'norm', 'Block',
            'look_back', 'GPT', 'Decoder', 'static_step', 'n_params', 'train_flops', 'peak_flops']
 
-# %% ../../nbs/model/20_gpt.ipynb #1b115241
+# %% ../../nbs/model/20_gpt.ipynb #21f4bd31
 import math
 import time
 from dataclasses import dataclass
@@ -19,7 +19,7 @@ from torch.autograd.function import once_differentiable
 
 from ..config import ChatGoTError, ModelSettings
 
-# %% ../../nbs/model/20_gpt.ipynb #19f171b2
+# %% ../../nbs/model/20_gpt.ipynb #a50e9639
 @dataclass(frozen=True)
 class GPTConfig:
     "The shape of a GPT"
@@ -49,7 +49,7 @@ class GPTConfig:
         "F: GPT-2 has 4 D; SwiGLU has three matrices, so 8/3 D (in steps of 32) costs the same (Shazeer 2020)"
         return 4*self.n_embd if self.family == 'gpt2' else 32*math.ceil(self.n_embd*8/3/32)
 
-# %% ../../nbs/model/20_gpt.ipynb #36f2ad28
+# %% ../../nbs/model/20_gpt.ipynb #52e488e4
 def rope_table(
     n_pos: int,  # positions
     head_dim: int,  # E
@@ -67,7 +67,7 @@ def rotate(
     "Turn each pair (x[i], x[i+E/2]) by the angle of its position"
     return torch.addcmul(x_BHTE*rope[0], x_BHTE.roll(x_BHTE.shape[-1]//2, -1), rope[1])
 
-# %% ../../nbs/model/20_gpt.ipynb #d850135b
+# %% ../../nbs/model/20_gpt.ipynb #826a019e
 class KVCache:
     "Keys and values of the tokens so far, for each layer: two tensors of L B K T E"
     def __init__(self, cfg: GPTConfig, batch: int, columns: int, device=None, dtype=None):
@@ -85,7 +85,7 @@ class KVCache:
         "The keys of each layer, and the values of each layer, of these positions"
         return tuple(x.narrow(3, begin, end - begin).unbind() for x in (self.k, self.v))
 
-# %% ../../nbs/model/20_gpt.ipynb #27567f79
+# %% ../../nbs/model/20_gpt.ipynb #c03dbc57
 class _OnCPU(torch.autograd.Function):
     "RMSNorm and its gradient in float32"
     @staticmethod
@@ -111,7 +111,7 @@ class RMSNorm(nn.RMSNorm):
             return _OnCPU.apply(x, self.weight, self.eps)
         return F.rms_norm(x, self.normalized_shape, self.weight.to(x.dtype), self.eps)
 
-# %% ../../nbs/model/20_gpt.ipynb #49721ffa
+# %% ../../nbs/model/20_gpt.ipynb #ead4a207
 @dataclass
 class Where:
     "Which positions a forward pass is about"
@@ -148,7 +148,7 @@ class Attention(nn.Module):
             dropout_p=self.cfg.dropout if self.training else 0., enable_gqa=self.cfg.kv_heads != self.cfg.n_head)
         return self.out(y_BHTE.transpose(1, 2).reshape(B, T, -1))
 
-# %% ../../nbs/model/20_gpt.ipynb #a4181687
+# %% ../../nbs/model/20_gpt.ipynb #9128e26e
 class MLP(nn.Module):
     "The feed-forward part of a block"
     def __init__(self, cfg: GPTConfig):
@@ -163,7 +163,7 @@ class MLP(nn.Module):
         gate_BTF, up_BTF = h_BTF.chunk(2, -1)
         return self.out(F.silu(gate_BTF)*up_BTF)
 
-# %% ../../nbs/model/20_gpt.ipynb #9f3ead01
+# %% ../../nbs/model/20_gpt.ipynb #bfe694bc
 def norm(cfg: GPTConfig) -> nn.Module:
     "The family's normalisation over D"
     return nn.LayerNorm(cfg.n_embd, eps=1e-5) if cfg.family == 'gpt2' else RMSNorm(cfg.n_embd)
@@ -180,7 +180,7 @@ class Block(nn.Module):
         x_BTD = x_BTD + drop(self.attn(self.norm1(x_BTD), at))
         return x_BTD + drop(self.mlp(self.norm2(x_BTD)))
 
-# %% ../../nbs/model/20_gpt.ipynb #10d45fa7
+# %% ../../nbs/model/20_gpt.ipynb #397991fe
 @torch.no_grad()
 def look_back(
     embed: nn.Embedding,
@@ -199,7 +199,7 @@ def look_back(
     attn.qkv.weight[:-attn.widths[-1], 0] = torch.cat((query_HE.flatten(), key_E.repeat(cfg.kv_heads)))
     for norm in (attn.q_norm, attn.k_norm): norm.weight.fill_(gain)
 
-# %% ../../nbs/model/20_gpt.ipynb #fa94e3c8
+# %% ../../nbs/model/20_gpt.ipynb #dde06852
 class GPT(nn.Module):
     "A decoder-only transformer: tokens in, logits of the next token out"
     def __init__(self, cfg: GPTConfig):
@@ -257,7 +257,7 @@ class GPT(nn.Module):
         w = self.head.weight
         return KVCache(self.cfg, batch, columns or self.cfg.seq_len, w.device, w.dtype)
 
-# %% ../../nbs/model/20_gpt.ipynb #023e8b23
+# %% ../../nbs/model/20_gpt.ipynb #d45ba8f3
 class Decoder:
     "A GPT's forward pass for writing, without what only training needs"
     def __init__(
@@ -308,6 +308,9 @@ class Decoder:
     def _linear(self, x: Tensor, matrix: Tensor, bias: Tensor | None) -> Tensor:
         return x @ matrix if bias is None else torch.addmm(bias, x, matrix)
 
+    def _add(self, x: Tensor, y: Tensor, matrix: Tensor, bias: Tensor | None) -> Tensor:
+        return torch.addmm(x if bias is None else x + bias, y, matrix)
+
     @torch.inference_mode()
     def __call__(
         self,
@@ -337,10 +340,7 @@ class Decoder:
             x_MD = self._add(x_MD, h_MF, *down)
         return F.linear(norm(x_MD, *self.last), m.head.weight).view(B, T, -1)
 
-    def _add(self, x: Tensor, y: Tensor, matrix: Tensor, bias: Tensor | None) -> Tensor:
-        return torch.addmm(x if bias is None else x + bias, y, matrix)
-
-# %% ../../nbs/model/20_gpt.ipynb #423c64bb
+# %% ../../nbs/model/20_gpt.ipynb #d8a61987
 @torch.inference_mode()
 def static_step(
     model: GPT,
@@ -356,7 +356,7 @@ def static_step(
     for block in model.blocks: x_B1D = block(x_B1D, at)
     return model.head(model.norm(x_B1D))[:, 0]
 
-# %% ../../nbs/model/20_gpt.ipynb #75ac340a
+# %% ../../nbs/model/20_gpt.ipynb #2f37be82
 def n_params(
     model: GPT,
 ) -> int:  # tied weights counted once
@@ -371,7 +371,7 @@ def train_flops(
     matrices = sum(m.weight.numel() for m in model.modules() if isinstance(m, nn.Linear))
     return 6*matrices + 12*c.n_layer*c.seq_len*c.n_embd
 
-# %% ../../nbs/model/20_gpt.ipynb #825210bb
+# %% ../../nbs/model/20_gpt.ipynb #69ba438b
 @lru_cache
 def peak_flops(
     device: torch.device,
