@@ -266,7 +266,7 @@ class Decoder:
         turned: bool = False,  # copy the matrices in the order that suits 4 to 32 tokens at a time on a CPU
     ):
         self.model, self.turned, self.params, self.made = model, turned, list(model.parameters()), None
-        self.gpt2, self.half = model.cfg.family == 'gpt2', model.cfg.head_dim//2
+        self.gpt2 = model.cfg.family == 'gpt2'
 
     @staticmethod
     def fits(model: nn.Module) -> bool:
@@ -292,7 +292,7 @@ class Decoder:
     def _angles(self, attn: Attention) -> tuple[Tensor, Tensor]:  # 2 1 H+K E, and what `_scale` says
         norms = zip((attn.q_norm, attn.k_norm), attn.heads)
         weight_HE, small = self._scale(torch.cat([n.weight.expand(k, -1) for n, k in norms]), attn.q_norm.eps)
-        return torch.stack((weight_HE, weight_HE.roll(self.half, -1)))[:, None], small
+        return torch.stack((weight_HE, weight_HE.roll(attn.cfg.head_dim//2, -1)))[:, None], small
 
     def _norm(self, x: Tensor, weight: Tensor, other: Tensor) -> Tensor:
         return F.layer_norm(x, x.shape[-1:], weight, other) if self.gpt2 else self._divide(x*weight, x, other)
@@ -302,8 +302,7 @@ class Decoder:
 
     def _turn(self, x_BTHE: Tensor, angles: Tensor, small: Tensor, rope: Tensor) -> Tensor:  # B T H+K E
         "Normalise queries and keys, and `rotate` them"
-        along_THE, across_THE = angles*rope
-        return self._divide(torch.addcmul(x_BTHE*along_THE, x_BTHE.roll(self.half, -1), across_THE), x_BTHE, small)
+        return self._divide(rotate(x_BTHE, angles*rope), x_BTHE, small)
 
     def _linear(self, x: Tensor, matrix: Tensor, bias: Tensor | None) -> Tensor:
         return x @ matrix if bias is None else torch.addmm(bias, x, matrix)
