@@ -21,21 +21,33 @@ class NGramDraft:
     def __init__(
         self,
         ngrams: NGrams,  # of the text
-        order: int = 3,  # tokens to go by
+        order: int = 4,  # tokens to go by, or as many as the n-grams do
     ):
         if ngrams.V > HEAT: raise ChatGoTError(f'A draft follows one race of at most {HEAT} tokens, and this text has {ngrams.V} different ones.')
-        self.ngrams, self.order, self.how, self.known = ngrams, order, None, {}
+        self.ngrams, self.order, self.how, self.known = ngrams, min(order, ngrams.order), None, {}
+        self.keys = [k.numpy(force=True) for k in ngrams.keys[:order]]
+
+    def _row(self, context: tuple[int, ...]) -> int:
+        "As `NGrams.contexts`, for one context, which is sooner looked up without tensors"
+        for begin in range(max(len(context) - len(self.keys), 0), len(context)):
+            found = 0
+            for keys, token in zip(self.keys, context[begin:]):
+                key = found*self.ngrams.V + token
+                found = int(keys.searchsorted(key))
+                if found == len(keys) or keys[found] != key: break
+            else: return self.ngrams.first[len(context) - begin] + found
+        return 0
 
     def probs(
         self,
-        context: tuple[int, ...],  # tokens, at least one
+        context: tuple[int, ...],  # the last `order` tokens, or less
         s: SampleSettings,  # the repetition penalty is left out of account
     ) -> np.ndarray:  # V
         "How likely each token is to be drawn, or, at temperature 0, to follow"
         how = s.temperature, s.top_k, s.top_p, s.min_p
         if self.how != how or len(self.known)*self.ngrams.V > 1 << 24: self.how, self.known = how, {}
         if (p_V := self.known.get(context)) is None:
-            p_1V = self.ngrams(torch.tensor([context], device=self.ngrams.probs_CV.device))[:, -1]
+            p_1V = self.ngrams.probs_CV[self._row(context)][None]
             if s.temperature: p_1V = filter_logits(p_1V.log(), s, torch.zeros_like(p_1V, dtype=torch.bool)).softmax(-1)
             p_V = self.known[context] = p_1V[0].numpy(force=True)
         return p_V
@@ -53,5 +65,5 @@ class NGramDraft:
             speed_V = self.probs(tuple(text[-self.order:]), s)/(times_V if s.temperature else 1)
             token = int(speed_V.argmax())
             first, speed_V[token] = speed_V[token], 0
-            yield token, .97 - .55*float(speed_V.max()/first)
+            yield token, 1 - .6*float(speed_V.max()/first)
             text = [*text[-self.order:], token]
