@@ -30,6 +30,7 @@ from ..config import TrainSettings
 from ..train.control import Tail, ask
 from ..train.learner import ProgressBar, plan_settings, plot_losses
 from ..train.optimizer import progress
+from ..train.resources import make_way
 from ..train.run import Run, carry_out, new_run
 
 # %% ../../nbs/lab/50_dashboard.ipynb #c2541a23
@@ -259,6 +260,7 @@ class Live:
     def start(self):
         "Begin in the background"
         if get_ipython(): self.dashboard.show()
+        make_way()
         self.thread.start()
         atexit.register(self._save)
         if threading.current_thread() is threading.main_thread() and signal.getsignal(signal.SIGTERM) is signal.SIG_DFL:

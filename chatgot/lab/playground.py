@@ -30,6 +30,7 @@ from ..config import ChatGoTError, SampleSettings
 from .chat import Chat, author
 from ..model.sampling import Piece, sample_settings, stream
 from ..text.tokenizer import Tokenizer
+from ..train.resources import make_way
 from ..train.run import Run
 
 # %% ../../nbs/lab/52_playground.ipynb #f62c5c7f
@@ -149,6 +150,7 @@ class LiveWidget(anywidget.AnyWidget):
             if before: before.join()
             with self._told(): work(halt)
         self.halt, self.thread = halt, threading.Thread(target=copy_context().run, args=(go,), daemon=True)
+        make_way()
         self.thread.start()
 
     @property

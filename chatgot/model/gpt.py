@@ -11,6 +11,7 @@ import math
 import time
 from dataclasses import dataclass
 from functools import lru_cache
+from typing import Callable
 
 import torch
 import torch.nn.functional as F
@@ -80,10 +81,6 @@ class KVCache:
             if isinstance(pos, int): mine.narrow(2, pos, new.shape[2]).copy_(new)
             else: mine.scatter_(2, pos[:, None, :, None].expand_as(new), new.to(mine.dtype))
         return self.k[layer].narrow(2, 0, width), self.v[layer].narrow(2, 0, width)
-
-    def columns(self, begin: int, end: int) -> tuple[tuple[Tensor, ...], ...]:
-        "The keys of each layer, and the values of each layer, of these positions"
-        return tuple(x.narrow(3, begin, end - begin).unbind() for x in (self.k, self.v))
 
 # %% ../../nbs/model/20_gpt.ipynb #c03dbc57
 class _OnCPU(torch.autograd.Function):
@@ -262,37 +259,55 @@ class Decoder:
     "A GPT's forward pass for writing, without what only training needs"
     def __init__(
         self,
-        model: GPT,  # one that `fits`
-        turned: bool = False,  # copy the matrices in the order that suits 4 to 32 tokens at a time on a CPU
+        model: GPT,
+        several: bool = False,  # keep a copy of the matrices that suits more than three tokens at a time on a CPU
     ):
-        self.model, self.turned, self.params, self.made = model, turned, list(model.parameters()), None
-        self.gpt2 = model.cfg.family == 'gpt2'
+        self.model = getattr(model, '_orig_mod', model)  # torch.compile would compile anew for each length
+        self.modules, self.params = list(self.model.modules()), list(self.model.parameters())
+        self.plain, self.gpt2, self.made = self._is_plain(), self.model.cfg.family == 'gpt2', None
+        self.several = several and torch.backends.mkl.is_available() and torch.backends.mkldnn.is_available() and not self.model.head.weight.is_cuda
 
-    @staticmethod
-    def fits(model: nn.Module) -> bool:
+    def _is_plain(self) -> bool:
         "Whether it is a GPT as it was built, in float32, with nobody listening to its modules"
         known = GPT, Block, Attention, MLP, Stacked, RMSNorm, nn.Linear, nn.LayerNorm, nn.Embedding, nn.Dropout, nn.ModuleList
-        plain = all(type(m) in known and not m._forward_hooks and not m._forward_pre_hooks for m in model.modules())
-        return plain and model.precision == model.head.weight.dtype == torch.float32 and not model.head.weight.is_inference()
+        as_built = all(type(m) in known and not m._forward_hooks and not m._forward_pre_hooks for m in self.modules)
+        weight = self.model.head.weight
+        return as_built and self.model.precision == weight.dtype == torch.float32 and not weight.is_inference()
+
+    def _evaluate(self, *args) -> Tensor:
+        "The model's own pass, in evaluation mode for no longer than it takes"
+        training = [m for m in self.modules if m.training]
+        for m in training: m.training = False
+        try: return self.model.forward(*args)
+        finally:
+            for m in training: m.training = True
 
     def _collect(self):
-        "What each block multiplies with, in the order of use"
+        "What the tokens go through, in the order of use"
         def scale(m): return (m.weight, m.bias) if self.gpt2 else self._scale(m.weight, m.eps)
-        def block(b, matrix): return (scale(b.norm1), matrix(b.attn.qkv), None if self.gpt2 else self._angles(b.attn), matrix(b.attn.out),
-                                      scale(b.norm2), matrix(b.mlp.up), matrix(b.mlp.out))
-        self.few = [block(b, lambda m: (m.weight.t(), m.bias)) for b in self.model.blocks]
-        self.many = [block(b, lambda m: (m.weight.t().contiguous(), m.bias)) for b in self.model.blocks] if self.turned else self.few
-        self.last = scale(self.model.norm)
+        def block(b, linear): return (scale(b.norm1), linear(b.attn.qkv), None if self.gpt2 else self._angles(b.attn), linear(b.attn.out),
+                                      scale(b.norm2), linear(b.mlp.up), linear(b.mlp.out))
+        def all_of(linear): return [block(b, linear) for b in self.model.blocks], scale(self.model.norm), linear(self.model.head)
+        self.few = all_of(self._as_it_is)
+        self.many = all_of(self._packed) if self.several else self.few
+
+    def _as_it_is(self, m: nn.Linear) -> Callable[[Tensor], Tensor]:
+        return lambda x_MD: F.linear(x_MD, m.weight, m.bias)
+
+    def _packed(self, m: nn.Linear) -> Callable[[Tensor], Tensor]:
+        "The matrix as MKL's kernels read it, for 128 tokens and for less"
+        weight, packed = m.weight.detach(), torch.ops.mkl._mkl_reorder_linear_weight(m.weight.detach(), 128)
+        return lambda x_MD: torch.ops.mkl._mkl_linear(x_MD, packed, weight, m.bias, len(x_MD))
 
     def _scale(self, weight: Tensor, eps: float) -> tuple[Tensor, Tensor]:
         "RMSNorm's weight over the root of D and that of D eps: so the root of the mean square is that of the square"
         n = weight.shape[-1]
         return weight*n**.5, weight.new_tensor((n*eps)**.5)
 
-    def _angles(self, attn: Attention) -> tuple[Tensor, Tensor]:  # 2 1 H+K E, and what `_scale` says
+    def _angles(self, attn: Attention) -> tuple[Tensor, Tensor]:  # 2 1 1 H+K E, and what `_scale` says
         norms = zip((attn.q_norm, attn.k_norm), attn.heads)
         weight_HE, small = self._scale(torch.cat([n.weight.expand(k, -1) for n, k in norms]), attn.q_norm.eps)
-        return torch.stack((weight_HE, weight_HE.roll(attn.cfg.head_dim//2, -1)))[:, None], small
+        return torch.stack((weight_HE, weight_HE.roll(attn.cfg.head_dim//2, -1)))[:, None, None], small
 
     def _norm(self, x: Tensor, weight: Tensor, other: Tensor) -> Tensor:
         return F.layer_norm(x, x.shape[-1:], weight, other) if self.gpt2 else self._divide(x*weight, x, other)
@@ -304,40 +319,36 @@ class Decoder:
         "Normalise queries and keys, and `rotate` them"
         return self._divide(rotate(x_BTHE, angles*rope), x_BTHE, small)
 
-    def _linear(self, x: Tensor, matrix: Tensor, bias: Tensor | None) -> Tensor:
-        return x @ matrix if bias is None else torch.addmm(bias, x, matrix)
-
-    def _add(self, x: Tensor, y: Tensor, matrix: Tensor, bias: Tensor | None) -> Tensor:
-        return torch.addmm(x if bias is None else x + bias, y, matrix)
-
     @torch.inference_mode()
     def __call__(
         self,
         idx_BT: Tensor,  # token ids
-        pos: int,  # the position of the first of them
+        pos: int | Tensor,  # the position of the first token of all rows, or of each token, B T
         cache: KVCache,  # what went before; this pass adds to it
     ) -> Tensor:  # B T V, logits
-        "As `GPT.forward`"
+        "As `GPT.forward`, without dropout"
+        if not self.plain or torch.is_autocast_enabled(idx_BT.device.type): return self._evaluate(idx_BT, pos, cache)
         if (made := sum(p._version for p in self.params)) != self.made: self._collect(); self.made = made
-        m, c, (B, T), end, norm, linear = self.model, self.model.cfg, idx_BT.shape, pos + idx_BT.shape[1], self._norm, self._linear
-        x_MD, rope = F.embedding(idx_BT, m.embed.weight), None
-        if self.gpt2: x_MD = x_MD + m.pos_embed.weight[pos:end]
-        else: rope = m.rope[:, pos:end, None]
-        x_MD = x_MD.view(B*T, -1)
-        mask = x_MD.new_full((T, end), -torch.inf).triu_(pos + 1) if pos and T > 1 else None
-        slots, past = cache.columns(pos, end), cache.columns(0, end)
-        for (norm1, qkv, angles, out, norm2, up, down), k_new, v_new, k, v in zip(self.many if B*T > 3 else self.few, *slots, *past):
-            qk_BTHE, v_BTKE = linear(norm(x_MD, *norm1), *qkv).view(B, T, -1, c.head_dim).split((c.n_head + c.kv_heads, c.kv_heads), 2)
+        m, c, (B, T), norm = self.model, self.model.cfg, idx_BT.shape, self._norm
+        at, places = m._where(idx_BT, pos, cache)
+        x_BTD, rope = F.embedding(idx_BT, m.embed.weight), None
+        if self.gpt2: x_BTD = x_BTD + places
+        else: rope = places.view(2, -1, 1, T, c.head_dim).transpose(2, 3)
+        x_MD = x_BTD.view(B*T, -1)
+        mask = None if at.mask is None else x_MD.new_zeros(at.mask.shape).masked_fill_(~at.mask, -torch.inf)
+        blocks, last, head = self.many if B*T > 3 else self.few
+        for layer, (norm1, qkv, angles, out, norm2, up, down) in enumerate(blocks):
+            qk_BTHE, v_BTKE = qkv(norm(x_MD, *norm1)).view(B, T, -1, c.head_dim).split((c.n_head + c.kv_heads, c.kv_heads), 2)
             if angles: qk_BTHE = self._turn(qk_BTHE, *angles, rope)
             q_BHTE, k_BKTE = qk_BTHE.transpose(1, 2).split((c.n_head, c.kv_heads), 1)
-            k_new.copy_(k_BKTE); v_new.copy_(v_BTKE.transpose(1, 2))
-            y_BHTE = F.scaled_dot_product_attention(q_BHTE, k, v, mask, is_causal=T == end > 1, enable_gqa=c.kv_heads != c.n_head)
-            x_MD = self._add(x_MD, y_BHTE.transpose(1, 2).reshape(B*T, -1), *out)
-            h_MF = linear(norm(x_MD, *norm2), *up)
+            k, v = cache.put(layer, pos, k_BKTE, v_BTKE.transpose(1, 2), at.width)
+            y_BHTE = F.scaled_dot_product_attention(q_BHTE, k, v, mask, is_causal=mask is None and T > 1, enable_gqa=c.kv_heads != c.n_head)
+            x_MD = out(y_BHTE.transpose(1, 2).reshape(B*T, -1)).add_(x_MD)
+            h_MF = up(norm(x_MD, *norm2))
             if self.gpt2: h_MF = F.gelu(h_MF, approximate='tanh')
             else: h_MF = F.silu(h_MF[:, :c.n_inner]).mul_(h_MF[:, c.n_inner:])
-            x_MD = self._add(x_MD, h_MF, *down)
-        return F.linear(norm(x_MD, *self.last), m.head.weight).view(B, T, -1)
+            x_MD = down(h_MF).add_(x_MD)
+        return head(norm(x_MD, *last)).view(B, T, -1)
 
 # %% ../../nbs/model/20_gpt.ipynb #d8a61987
 @torch.inference_mode()

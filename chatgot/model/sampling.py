@@ -131,28 +131,17 @@ class Windows:
         tokens: int | None = None,  # how many each of them may get; None: any number
         several: bool = False,  # a text is to be tried on with several tokens at once
     ):
-        self.model = getattr(model, '_orig_mod', model)  # torch.compile would compile anew for each length
-        self.modules, self.size = list(self.model.modules()), self.model.cfg.seq_len
-        self.device = self.model.head.weight.device
+        self.decode = Decoder(model, (several or len(texts) > 3) and (tokens is None or tokens >= 50))
+        self.model, self.device = self.decode.model, self.decode.model.head.weight.device
+        self.size = self.model.cfg.seq_len
         self.texts = [t[-self.size:] for t in texts]
         columns = self.size if tokens is None else min(max(map(len, self.texts)) + tokens, self.size)
         self.cache = self.model.new_cache(len(texts), columns)
-        turned = self.device.type == 'cpu' and (several or 3 < len(texts) <= 32) and (tokens is None or tokens >= 50)
-        self.decode = Decoder(self.model, turned) if Decoder.fits(self.model) else None
-
-    def _forward(self, idx_BT: Tensor, pos: int | Tensor, cache: KVCache) -> Tensor:  # B T V
-        if self.decode and isinstance(pos, int) and not torch.is_autocast_enabled(self.device.type):
-            return self.decode(idx_BT, pos, cache)
-        training = [m for m in self.modules if m.training]
-        for m in training: m.training = False
-        try: return self.model.forward(idx_BT, pos, cache)
-        finally:
-            for m in training: m.training = True
 
     def _read(self, texts: list[list[int]], cache: KVCache) -> Tensor:
         n = max(map(len, texts))
         idx_BT = torch.tensor([t + [0]*(n - len(t)) for t in texts], device=self.device)
-        logits_BTV = self._forward(idx_BT, 0, cache)
+        logits_BTV = self.decode(idx_BT, 0, cache)
         return logits_BTV[range(len(texts)), [len(t) - 1 for t in texts]]
 
     @torch.inference_mode()
@@ -168,7 +157,7 @@ class Windows:
         if len(full) == len(tokens): return self._slide(full)
         at = [min(len(text), self.size) - 1 for text in self.texts]
         idx_B1, pos_B1 = torch.tensor((tokens, at), device=self.device)[..., None]
-        logits_BV = self._forward(idx_B1, at[0] if len(set(at)) == 1 else pos_B1, self.cache)[:, 0]
+        logits_BV = self.decode(idx_B1, at[0] if len(set(at)) == 1 else pos_B1, self.cache)[:, 0]
         if full: logits_BV[full] = self._slide(full)
         return logits_BV
 
@@ -182,7 +171,7 @@ class Windows:
         if not guesses: return self.add([token])
         self.texts[0].append(token)
         idx_1T = torch.tensor([[token, *guesses]], device=self.device)
-        return self._forward(idx_1T, len(self.texts[0]) - 1, self.cache)[0]
+        return self.decode(idx_1T, len(self.texts[0]) - 1, self.cache)[0]
 
     @property
     def room(self) -> int:
@@ -306,7 +295,7 @@ class Draft(Protocol):
         s: SampleSettings,
     ) -> Iterable[tuple[int, float]]: ...  # token, and how likely it is right if those before it are
 
-PAYS, LEAST = .5, .15  # guesses hoped right that pay for a longer pass; a chance too small to try
+PAYS, LEAST = .5, .1  # guesses hoped right that pay for a longer pass; a chance too small to try
 
 class Guessing:
     "Decides how much of a draft's guesses to try"

@@ -17,9 +17,10 @@ from fastcore.basics import patch
 from torch import Tensor
 
 from ..config import ChatGoTError, SampleSettings
-from ..model.gpt import GPT, KVCache
+from ..model.gpt import GPT, Decoder, KVCache
 from ..model.sampling import Piece, Row, choose, sample_settings
 from ..text.tokenizer import Tokenizer
+from ..train.resources import make_way
 
 # %% ../../nbs/serve/60_engine.ipynb #7bee9b0d
 class Job:
@@ -91,9 +92,9 @@ def common_prefix(
 class Slots:
     "A fixed pool of cache rows and what each of them holds"
     def __init__(self, model: GPT, n: int):
-        self.model, self.size, self.n = model, model.cfg.seq_len, n
+        self.decode, self.size, self.n = Decoder(model, n > 3), model.cfg.seq_len, n
         self.device = model.head.weight.device
-        self.cache = model.new_cache(n)
+        self.cache = self.decode.model.new_cache(n)
         self.texts: list[list[int]] = [[] for _ in range(n)]
         self.seen_BV = torch.zeros(n, model.cfg.vocab_size, dtype=torch.bool, device=self.device)
         self.used, self.clock = [0]*n, 0
@@ -139,7 +140,8 @@ def read(
     pos = [[len(self.texts[i]) + min(t, len(new) - 1) for t in range(width)] for i, new in enumerate(texts, first)]
     idx = [new + new[-1:]*(width - len(new)) for new in texts]
     idx_BT, pos_BT = torch.tensor((idx, pos), device=self.device)
-    logits_BTV = self.model.forward(idx_BT, pos_BT, self._rows(first, first + len(texts)))
+    together = all(p == pos[0] for p in pos) and pos[0][-1] - pos[0][0] == width - 1
+    logits_BTV = self.decode(idx_BT, pos[0][0] if together else pos_BT, self._rows(first, first + len(texts)))
     for i, new in enumerate(texts, first): self.texts[i] += new
     return logits_BTV
 
@@ -157,12 +159,13 @@ class Engine:
         queue: int = 128,  # texts that may wait
     ):
         self.model, self.tok, self.queue = model.eval(), tok, queue
-        self.slots = Slots(getattr(model, '_orig_mod', model), slots)
+        self.slots = Slots(model, slots)
         self.active: list[Job] = []  # job i is in slot i
         self.waiting: deque[Job] = deque()
         self.counts = dict(prompt_tokens=0, reused_tokens=0, tokens=0, steps=0)
         self.changed, self.closing = threading.Condition(), False
         self.thread = threading.Thread(target=self._run, name='engine', daemon=True)
+        make_way()
         self.thread.start()
 
     def submit(self, *jobs: Job) -> tuple[Job, ...]:
