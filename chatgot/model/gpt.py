@@ -265,7 +265,8 @@ class Decoder:
         self.model = getattr(model, '_orig_mod', model)  # torch.compile would compile anew for each length
         self.modules, self.params = list(self.model.modules()), list(self.model.parameters())
         self.plain, self.gpt2, self.made = self._is_plain(), self.model.cfg.family == 'gpt2', None
-        self.several = several and torch.backends.mkl.is_available() and torch.backends.mkldnn.is_available() and not self.model.head.weight.is_cuda
+        mkl = torch.backends.mkl.is_available() and torch.backends.mkldnn.is_available()
+        self.several = several and mkl and self.model.head.weight.device.type == 'cpu'
 
     def _is_plain(self) -> bool:
         "Whether it is a GPT as it was built, in float32, with nobody listening to its modules"
