@@ -171,7 +171,8 @@ def test_interrupt_in_the_terminal_ends_only_the_answer(tmp_path):
     (tmp_path/'play.txt').write_text('A:\na\n\nB:\nb\n\n' + 'abAB:\n'*3000)
     make_run(tmp_path/'runs', 'endless', tmp_path/'play.txt', 'train.steps=15', 'train.teach=0', 'data.seq_len=1024', 'train.batch_size=1', 'model.n_layer=6')
     p = subprocess.Popen([CHATGOT, 'chat', 'endless', '--as', 'A', '--tokens', '100000', '--temperature', '0'], cwd=tmp_path, text=True, bufsize=1,
-                         stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, env=os.environ | {'OMP_NUM_THREADS': '1'})
+                         stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, env=os.environ | {'OMP_NUM_THREADS': '1'},
+                         preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL))  # a shell's background jobs ignore it
     hung = threading.Timer(120, p.kill)  # an answer that ends by itself would be waited for without end
     hung.daemon = True
     hung.start()

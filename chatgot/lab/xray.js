@@ -67,7 +67,7 @@ function attentionView({ data, buffers, texts, tip, ask }) {
     span.dataset.i = i;
     return span;
   });
-  let shares = null, pinned = T - 1;
+  let shares = null, pinned = T - 1, pointed = null;
   const share = (i, j) => shares.getUint16(2 * (i * T + j), true) / 65535;
   function look(i, other = -1) {
     const most = shares ? Math.max(...texts.slice(0, i + 1).map((_, j) => share(i, j))) : 1;
@@ -82,8 +82,12 @@ function attentionView({ data, buffers, texts, tip, ask }) {
     return [el("code", { textContent: seen(texts[i]) }), " looks at", bars(all.sort((a, b) => b[1] - a[1]).slice(0, 5))];
   }
   text.append(...spans);
-  const rest = () => { tip.hide(); look(pinned); };
-  hovering(text, spans, (span, at) => { if (shares) { look(+span.dataset.i); tip.show(at, ...most(+span.dataset.i)); } }, rest);
+  const rest = () => { pointed = null; tip.hide(); look(pinned); };
+  function point(span) {
+    pointed = span; // a head's shares may come after it
+    if (shares) { look(+span.dataset.i); tip.show(span, ...most(+span.dataset.i)); }
+  }
+  hovering(text, spans, point, rest);
   text.onclick = e => { if (e.target.dataset.i) { pinned = +e.target.dataset.i; look(pinned); } };
   map.onmousemove = e => {
     const r = map.getBoundingClientRect(), i = Math.floor((e.clientY - r.top) / r.height * T), j = Math.floor((e.clientX - r.left) / r.width * T);
@@ -110,7 +114,7 @@ function attentionView({ data, buffers, texts, tip, ask }) {
     for (let i = Math.min(8, T - 1); i < T; i++) for (let j = 0; j <= i; j++) most = Math.max(most, share(i, j));
     heat(map, T, i => Math.sqrt(Math.min(1, values.getUint16(2 * i, true) / 65535 / most)));
     bluest.textContent = `, the bluest ${percent(most)}`;
-    look(pinned);
+    if (pointed) point(pointed); else look(pinned);
   }
   return { node, head };
 }
