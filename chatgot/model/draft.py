@@ -25,11 +25,11 @@ class NGramDraft:
     ):
         if ngrams.V > HEAT: raise ChatGoTError(f'A draft follows one race of at most {HEAT} tokens, and this text has {ngrams.V} different ones.')
         self.ngrams, self.order, self.how, self.known = ngrams, min(order, ngrams.order), None, {}
-        self.keys = [k.numpy(force=True) for k in ngrams.keys[:order]]
+        self.keys = [k.numpy(force=True) for k in ngrams.keys[:self.order]]
 
     def _row(self, context: tuple[int, ...]) -> int:
         "As `NGrams.contexts`, for one context, which is sooner looked up without tensors"
-        for begin in range(max(len(context) - len(self.keys), 0), len(context)):
+        for begin in range(max(len(context) - self.order, 0), len(context)):
             found = 0
             for keys, token in zip(self.keys, context[begin:]):
                 key = found*self.ngrams.V + token

@@ -45,11 +45,11 @@ class NGrams:
         most: int = 1 << 25,  # probabilities in the table of one length
         doubt: float = 5.,  # occurrences that the shorter context counts for, per kind of token that followed
     ):
-        self.V, self.doubt, self.keys, probs = vocab_size, doubt, [], []
+        self.V, self.keys, probs = vocab_size, [], []
         t, context, lower_CV = ids.astype(np.int64), np.zeros(len(ids), np.int64), np.full((1, self.V), 1/self.V, np.float32)
         for k in range(order + 1):
             grams, which, counts = distinct(context*self.V + np.roll(t, -1))
-            probs.append(self._mixed(grams, counts, lower_CV))
+            probs.append(self._mixed(grams, counts, lower_CV, doubt))
             if k == order or len(grams)*self.V > most: break
             longer, shorter = np.roll(which, 1), np.empty(len(grams), np.int64)
             shorter[longer] = context
@@ -61,9 +61,9 @@ class NGrams:
     @property
     def order(self) -> int: return len(self.keys)
 
-    def _mixed(self, grams: np.ndarray, counts: np.ndarray, lower_CV: np.ndarray) -> np.ndarray:
+    def _mixed(self, grams: np.ndarray, counts: np.ndarray, lower_CV: np.ndarray, doubt: float) -> np.ndarray:
         of = grams//self.V
-        doubt_C = self.doubt*np.bincount(of)
+        doubt_C = doubt*np.bincount(of)
         total_C = np.bincount(of, counts) + doubt_C
         lower_CV *= (doubt_C/total_C).astype(np.float32)[:, None]
         lower_CV.reshape(-1)[grams] += counts/total_C[of]
