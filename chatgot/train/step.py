@@ -51,8 +51,17 @@ class StepLearner(Learner):
     "A Learner that calls at each moment only the callbacks that do something then, and takes batches where they are"
     def __call__(self, events: str | list[str]):
         for event in [events] if isinstance(events, str) else events:
-            for cb in sorted(self.cbs, key=lambda cb: cb.order):
-                if hasattr(type(cb), event) or event in vars(cb) or event == 'after_fit': cb(event)
+            if event not in self._listeners: self._listeners[event] = [
+                cb for cb in sorted(self.cbs, key=lambda cb: cb.order) if hasattr(type(cb), event) or event in vars(cb) or event == 'after_fit']
+            for cb in self._listeners[event]: cb(event)
+
+    def add_cb(self, cb: Callback | type[Callback]) -> Learner:
+        self._listeners = {}
+        return super().add_cb(cb)
+
+    def remove_cb(self, cb: Callback | type[Callback]) -> Learner:
+        self._listeners = {}
+        return super().remove_cb(cb)
 
     def _set_device(self, batch: tuple[Tensor, Tensor]) -> tuple[Tensor, Tensor]: return batch
 
@@ -64,7 +73,7 @@ class Accumulate(Callback):
     def before_fit(self): self.learn.step_loss = 0.
     def after_loss(self):
         if self.iter % self.n == 0: self.learn.step_loss = 0.
-        self.learn.loss_grad = self.learn.loss_grad/self.n
+        if self.n > 1: self.learn.loss_grad = self.learn.loss_grad/self.n
         self.learn.step_loss = self.learn.step_loss + self.learn.loss.detach()/self.n
     def before_step(self):
         if (self.iter+1) % self.n: raise CancelBatchException
