@@ -93,7 +93,8 @@ class TrainSettings(Section):
     optimizer: Literal['muon', 'adamw'] = Field('muon', description='muon: Muon for matrices, AdamW for the rest')
     precision: Literal['auto', 'float32', 'bfloat16'] = Field('auto', description=
         'auto: bfloat16 where the processor or GPU multiplies it natively')
-    compile: bool = Field(False, description='compile the model with torch.compile')
+    compile: bool = Field(False, description=
+        'torch.compile the model: its first step waits up to half a minute, two seconds if such a model was compiled before, and the others take less time')
     seed: int = Field(1337, ge=0, lt=2**32, description='seed of weights, batches and dropout')
     device: str = Field('auto', description='cpu, cuda, cuda:1, mps; auto: the best there is')
     eval_every: PositiveInt = Field(200, description='steps between looks at the whole validation split')

@@ -334,6 +334,14 @@ def _draft(learn: Learner, tokens: int) -> NGramDraft | None:
     if not hasattr(dls, 'draft'): dls.draft = NGramDraft(dls.ngrams())
     return dls.draft
 
+@contextmanager
+def _compiling() -> Iterator[None]:
+    "Say in two lines what torch.compile could not do"
+    try: yield
+    except RuntimeError as e:
+        if not type(e).__module__.startswith(('torch._dynamo', 'torch._inductor')): raise
+        raise ChatGoTError(f'The model could not be compiled. {str(e).splitlines()[0]}\nTrain it as it is: train.compile=false.') from None
+
 def run_plan(
     learn: Learner,
     plan: TrainSettings,  # budget and intervals
@@ -351,7 +359,7 @@ def run_plan(
     by_step.tell('started', learn, plan, start)
     error = None
     try:
-        with learn.removed_cbs(others), stop_on_interrupt(learn):
+        with learn.removed_cbs(others), stop_on_interrupt(learn), _compiling():
             learn.fit(1, lr=plan.lr, cbs=[*parts, by_step])
     except BaseException as e:
         error = str(e) if isinstance(e, ChatGoTError) else f'{type(e).__name__}: {e}'
