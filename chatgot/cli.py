@@ -228,8 +228,9 @@ def runs(ctx: typer.Context, out: Out = Path('runs')):
     else: print(f'{"name":32} {"status":12} {"steps":>7} {"best":>8} {"MB":>8}')
     for r in found:
         m = r.metrics
-        best = min((x['val_loss'] for x in m if 'val_loss' in x), default=float('nan'))
-        print(f'{r.name:32} {r.status:12} {m[-1]["step"] if m else 0:7} {best:8.4f} {folder_size(r.folder)/1e6:8.1f}')
+        looks = [x['val_loss'] for x in m if 'val_loss' in x]
+        best = f'{min(looks):.4f}' if looks else ''
+        print(f'{r.name:32} {r.status:12} {m[-1]["step"] if m else 0:7} {best:>8} {folder_size(r.folder)/1e6:8.1f}')
 
 @runs_app.command()
 def clean(

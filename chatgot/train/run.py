@@ -263,6 +263,7 @@ def carry_out(
     told += outside(run.folder, learn.settings, report=lambda text: tell(told[:2], 'noted', text, 'WARNING'))
     with nullcontext() if world()[0] else run.writing():
         if go_back: _go_back(learn, run, told)
+        if learn.lr_scale != 1: tell(told, 'noted', f'The learning rate is {learn.lr_scale:g} times the planned one, as it was before.')
         if _carried_out(learn.step, learn.seconds, learn.history, learn.settings.train): tell(told[:1], 'finished', learn)
         else: _carry_out(learn, run, told)
     learn.branched = agreed(lambda: learn.branched)
