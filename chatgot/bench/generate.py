@@ -8,7 +8,6 @@ __all__ = ['SHAPES', 'Writer', 'TOKENS', 'random_model', 'ours', 'by_transformer
 
 # %% ../../nbs/bench/83_generate.ipynb #24a592b8
 import math
-import sys
 import tempfile
 import time
 from dataclasses import replace
@@ -20,7 +19,6 @@ import torch
 from torch import Tensor, nn
 
 from .measure import Report, alternate, nanogpt_module, summary, versions
-from ..config import ChatGoTError
 from ..model.draft import NGramDraft
 from ..model.export import to_gguf
 from ..model.gpt import GPT, GPTConfig, n_params
