@@ -10,7 +10,7 @@ __all__ = ['SHAPE', 'Step', 'KERNELS', 'some_tokens', 'some_batches', 'stepping'
 import statistics
 import time
 from importlib.util import find_spec
-from itertools import count
+from itertools import count, product
 from pathlib import Path
 from typing import Callable, Iterator
 
@@ -62,12 +62,13 @@ def our_step(
     precision: torch.dtype = torch.float32,
     compiled: bool = False,
     device: str = 'cpu',
+    optimizer: str = 'adamw',
     kind: type[GPT] = GPT,
 ) -> Step:
     "A step of ours"
     model = kind(cfg).to(device).train()
     model.precision = precision
-    opt = make_optimizer(model, 'adamw', 1e-3).opt
+    opt = make_optimizer(model, optimizer, 1e-3).opt
     batches, forward = some_batches(cfg, batch, device), torch.compile(model) if compiled else model
     def loss() -> Tensor:
         x_BT, y_BT = next(batches)
@@ -176,15 +177,15 @@ def loop_cost(
 def main(
     nanogpt: Path | None = None,  # a checkout of it
     rounds: int = 5,
-    compiled: bool = True,  # compile both too, which takes a minute
+    compiled: bool = True,  # compile all too, which takes some minutes
 ) -> Report:
-    "Equal work, and the loop's cost beside a step of the default preset; about five minutes"
+    "Equal work, in float32 and where it is native in bfloat16, and the loop's cost beside a step of the default preset; five to ten minutes"
     default = GPTConfig(65, 128, 'modern', 2, 4, None, 128, False)
     native = pick_precision(torch.device('cpu'), 'auto')
-    step, loop = speed(our_step(default, 8), 8*default.seq_len)()['ms_per_step'], loop_cost()['cost']
+    step, loop = speed(our_step(default, 8, native, optimizer='muon'), 8*default.seq_len)()['ms_per_step'], loop_cost()['cost']
     rows = [dict(kind='fastai', name='the loop, of a default step', ms_per_step=loop, of_a_step=loop/(step + loop))]
-    kinds = [('float32', torch.float32, False)] + [('compiled', torch.float32, True)]*compiled
-    for kind, precision, compile in kinds + [('bfloat16', native, False)]*(native != torch.float32):
+    for precision, compile in product(dict.fromkeys((torch.float32, native)), (False, True)[:1 + compiled]):
+        kind = str(precision).removeprefix('torch.') + ', compiled'*compile
         contest = {'chatgot': our_step(precision=precision, compiled=compile)}
         if nanogpt: contest['nanoGPT'] = nanogpt_step(nanogpt, precision=precision, compiled=compile)
         if find_spec('transformers'): contest['transformers'] = transformers_step(precision=precision, compiled=compile)
@@ -192,7 +193,7 @@ def main(
         found = summary(alternate(runs, rounds), 'tokens_per_s', to='chatgot')
         rows += [dict(kind=kind, name=r['name'], ms_per_step=r['ms_per_step'], tokens_per_s=r['tokens_per_s'],
                       ours_is_times=1/r['times'], least=1/r['most'], most=1/r['least']) for r in found]
-        if kind == 'float32': rows += [dict(kind=kind, name=f'the kernels, {name}', of_a_step=kernels_share(step)) for name, step in contest.items()]
+        if not compile: rows += [dict(kind=kind, name=f'the kernels, {name}', of_a_step=kernels_share(step)) for name, step in contest.items()]
     skipped = {} if nanogpt else {'nanoGPT': 'name a checkout with --nanogpt PATH'}
     if not find_spec('transformers'): skipped['transformers'] = 'not installed'
     if native == torch.float32: skipped['bfloat16'] = "this processor doesn't multiply it natively"

@@ -137,13 +137,15 @@ class Attention(nn.Module):
 
     def forward(self, x_BTD: Tensor, at: Where) -> Tensor:  # B T D
         B, T, _ = x_BTD.shape
-        q, k, v = self.qkv(x_BTD).view(B, T, -1, self.cfg.head_dim).transpose(1, 2).split(self.heads, 1)
+        h_BTD = self.qkv(x_BTD)
+        h_BTHE = (h_BTD.float() if h_BTD.device.type == 'cpu' else h_BTD).view(B, T, -1, self.cfg.head_dim)
+        q, k, v = (h.transpose(1, 2) for h in h_BTHE.split(self.heads, 2))
         if at.rope is not None: q, k = rotate(self.q_norm(q), at.rope), rotate(self.k_norm(k), at.rope)
         if at.cache is not None: k, v = at.cache.put(self.layer, at.pos, k, v, at.width)
-        y_BHTE = F.scaled_dot_product_attention(
+        with torch.autocast('cpu', enabled=False): y_BHTE = F.scaled_dot_product_attention(
             q, k.to(q.dtype), v.to(q.dtype), attn_mask=at.mask, is_causal=at.mask is None and T > 1,
             dropout_p=self.cfg.dropout if self.training else 0., enable_gqa=self.cfg.kv_heads != self.cfg.n_head)
-        return self.out(y_BHTE.transpose(1, 2).reshape(B, T, -1))
+        return self.out(y_BHTE.transpose(1, 2).reshape(B, T, -1).to(h_BTD.dtype))
 
 # %% ../../nbs/model/20_gpt.ipynb #9128e26e
 class MLP(nn.Module):
@@ -269,11 +271,12 @@ class Decoder:
         self.several = several and mkl and self.model.head.weight.device.type == 'cpu'
 
     def _is_plain(self) -> bool:
-        "Whether it is a GPT as it was built, in float32, with nobody listening to its modules"
+        "Whether it is a GPT as it was built, to compute in float32, with nobody listening to its modules"
         known = GPT, Block, Attention, MLP, Stacked, RMSNorm, nn.Linear, nn.LayerNorm, nn.Embedding, nn.Dropout, nn.ModuleList
         as_built = all(type(m) in known and not m._forward_hooks and not m._forward_pre_hooks for m in self.modules)
         weight = self.model.head.weight
-        return as_built and self.model.precision == weight.dtype == torch.float32 and not weight.is_inference()
+        precision = torch.float32 if weight.device.type == 'cpu' else self.model.precision
+        return as_built and precision == weight.dtype == torch.float32 and not weight.is_inference()
 
     def _evaluate(self, *args) -> Tensor:
         "The model's own pass, in evaluation mode for no longer than it takes"
@@ -327,7 +330,7 @@ class Decoder:
         pos: int | Tensor,  # the position of the first token of all rows, or of each token, B T
         cache: KVCache,  # what went before; this pass adds to it
     ) -> Tensor:  # B T V, logits
-        "As `GPT.forward`, without dropout"
+        "As `GPT.forward`, without dropout, and on a CPU in the weights' own precision"
         if not self.plain or torch.is_autocast_enabled(idx_BT.device.type): return self._evaluate(idx_BT, pos, cache)
         if (made := sum(p._version for p in self.params)) != self.made: self._collect(); self.made = made
         m, c, (B, T), norm = self.model, self.model.cfg, idx_BT.shape, self._norm

@@ -21,11 +21,12 @@ POLAR_EXPRESS = (8.0934, -23.6205, 17.4462), (3.6366, -2.7219, 0.5365), (2.6613,
 
 def orthogonalize(
     g_NRC: Tensor,  # N matrices of R rows and C columns
+    precision: torch.dtype = torch.float32,  # of the products
 ) -> Tensor:  # N R C, singular values near 1
-    "Three Newton-Schulz iterations of the Polar Express (Amsel et al. 2025), in bfloat16 on a GPU, else in float32"
+    "Three Newton-Schulz iterations of the Polar Express (Amsel et al. 2025)"
     tall = g_NRC.shape[-2] > g_NRC.shape[-1]
     x = g_NRC.mT if tall else g_NRC
-    x = x.bfloat16() if x.is_cuda else x.float()
+    x = x.to(precision)
     x = x / (torch.linalg.matrix_norm(x, keepdim=True) + 1e-7)
     x = _by_gram(x) if x.dtype == torch.float32 and x.shape[-1] > 1.5*x.shape[-2] else _directly(x)
     return x.mT if tall else x
@@ -47,8 +48,9 @@ def _by_gram(x: Tensor) -> Tensor:
 # %% ../../nbs/train/30_optimizer.ipynb #267f9d93
 class Muon(torch.optim.Muon):
     "`torch.optim.Muon` with the matrices of one shape orthogonalised together, in a precision the device has"
-    def __init__(self, params, lr: float = 1e-3, weight_decay: float = 0.1):
+    def __init__(self, params, lr: float = 1e-3, weight_decay: float = 0.1, precision: torch.dtype = torch.float32):
         super().__init__(params, lr=lr, weight_decay=weight_decay, momentum=0.9, adjust_lr_fn='match_rms_adamw')
+        self.precision = precision
 
     @torch.no_grad()
     def step(self, closure=None):
@@ -63,7 +65,7 @@ class Muon(torch.optim.Muon):
             torch._foreach_mul_(ps, 1-group['lr']*group['weight_decay'])
             for shape, pairs in same.items():
                 parts, ways = zip(*pairs)
-                steps = orthogonalize(torch.stack(ways)).to(parts[0].dtype).unbind()
+                steps = orthogonalize(torch.stack(ways), self.precision).to(parts[0].dtype).unbind()
                 torch._foreach_add_(parts, steps, alpha=-group['lr']*0.2*math.sqrt(max(shape)))
 
     def _momentum(self, p: nn.Parameter) -> Tensor:
@@ -110,7 +112,7 @@ def make_optimizer(
     rows, stacks = {m.weight: m.widths for m in model.modules() if isinstance(m, Stacked)}, defaultdict(list)
     for p in learned:
         if p in block: stacks[rows.get(p)].append(p)
-    return OptimWrapper(opt=Together(Muon([{'params': ps, 'rows': r} for r, ps in stacks.items()], lr, weight_decay), adamw))
+    return OptimWrapper(opt=Together(Muon([{'params': ps, 'rows': r} for r, ps in stacks.items()], lr, weight_decay, model.precision), adamw))
 
 def set_rate(opt: OptimWrapper, lr: float):
     "Set the learning rate, each group's in proportion"
