@@ -8,6 +8,7 @@ __all__ = ['GGUF_TYPES', 'to_hf_folder', 'to_gguf', 'to_onnx']
 # %% ../../nbs/model/25_export.ipynb #221b2705
 import copy
 import json
+import warnings
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -161,7 +162,9 @@ def to_onnx(
     tmp = path.with_name(f'.{path.name}.part')
     idx_BT, past = torch.zeros(2, 3, dtype=torch.int64), torch.zeros(c.n_layer, 2, c.kv_heads, 5, c.head_dim)
     B, T, P = (torch.export.Dim(n) for n in ('batch', 'new', 'past'))
-    torch.onnx.export(step, (idx_BT, past, past.clone()), str(tmp), dynamo=True, external_data=False, verbose=False,
-                      input_names=['input_ids', 'past_k', 'past_v'], output_names=['logits', 'k', 'v'],
-                      dynamic_shapes=({0: B, 1: T}, {1: B, 3: P}, {1: B, 3: P}))
+    with warnings.catch_warnings():
+        warnings.filterwarnings('ignore', '# The axis name')  # of an axis that has its name from another input
+        torch.onnx.export(step, (idx_BT, past, past.clone()), str(tmp), dynamo=True, external_data=False, verbose=False,
+                          input_names=['input_ids', 'past_k', 'past_v'], output_names=['logits', 'k', 'v'],
+                          dynamic_shapes=({0: B, 1: T}, {1: B, 3: P}, {1: B, 3: P}))
     tmp.replace(path)
