@@ -137,15 +137,15 @@ class Attention(nn.Module):
 
     def forward(self, x_BTD: Tensor, at: Where) -> Tensor:  # B T D
         B, T, _ = x_BTD.shape
-        h_BTD = self.qkv(x_BTD)
-        h_BTHE = (h_BTD.float() if h_BTD.device.type == 'cpu' else h_BTD).view(B, T, -1, self.cfg.head_dim)
-        q, k, v = (h.transpose(1, 2) for h in h_BTHE.split(self.heads, 2))
+        qkv = self.qkv(x_BTD)
+        heads_BTHE = (qkv.float() if qkv.device.type == 'cpu' else qkv).view(B, T, -1, self.cfg.head_dim)
+        q, k, v = (h.transpose(1, 2) for h in heads_BTHE.split(self.heads, 2))
         if at.rope is not None: q, k = rotate(self.q_norm(q), at.rope), rotate(self.k_norm(k), at.rope)
         if at.cache is not None: k, v = at.cache.put(self.layer, at.pos, k, v, at.width)
         with torch.autocast('cpu', enabled=False): y_BHTE = F.scaled_dot_product_attention(
             q, k.to(q.dtype), v.to(q.dtype), attn_mask=at.mask, is_causal=at.mask is None and T > 1,
             dropout_p=self.cfg.dropout if self.training else 0., enable_gqa=self.cfg.kv_heads != self.cfg.n_head)
-        return self.out(y_BHTE.transpose(1, 2).reshape(B, T, -1).to(h_BTD.dtype))
+        return self.out(y_BHTE.transpose(1, 2).reshape(B, T, -1).to(qkv.dtype))
 
 # %% ../../nbs/model/20_gpt.ipynb #9128e26e
 class MLP(nn.Module):
