@@ -71,6 +71,7 @@ def lab(tmp_path_factory):
 def browser():
     sync_api = pytest.importorskip('playwright.sync_api')
     if not CHROMIUM: pytest.skip('there is no Chromium on this machine')
+    sync_api.expect.set_options(timeout=30_000)  # other work may be running
     with sync_api.sync_playwright() as pw:
         b = pw.chromium.launch(executable_path=CHROMIUM, args=FLAGS)
         yield b
@@ -92,7 +93,7 @@ def open_notebook(page, url, name):
         page.goto(f'{url}/doc/tree/{name}?reset')
         # The toolbar says idle before there is a kernel, and a run is then dropped; the status bar tells the truth.
         # Now and then it stays "Unknown" after a cold start, and a reload helps.
-        try: return expect(page.locator('#jp-main-statusbar')).to_contain_text('| Idle', timeout=20_000)
+        try: return expect(page.locator('#jp-main-statusbar')).to_contain_text('| Idle')
         except AssertionError:
             if attempt == 2: raise
 
@@ -116,7 +117,7 @@ def run_cell(page, i, seconds=60):
     return c
 
 
-def save(page, path, seconds=10):
+def save(page, path, seconds=30):
     "Save the notebook; what is in the file then"
     import nbformat
     before = path.stat().st_mtime_ns
@@ -132,4 +133,4 @@ def set_theme(page, dark):
     "JupyterLab's light or dark theme"
     from playwright.sync_api import expect
     page.evaluate("theme => window.jupyterapp.commands.execute('apputils:change-theme', {theme})", f'JupyterLab {"Dark" if dark else "Light"}')
-    expect(page.locator('body')).to_have_attribute('data-jp-theme-light', 'false' if dark else 'true', timeout=10_000)
+    expect(page.locator('body')).to_have_attribute('data-jp-theme-light', 'false' if dark else 'true')

@@ -37,8 +37,6 @@ def site():
 @pytest.fixture
 def visit(site, page):
     "Open a page of the site; in the end nothing was said on the console, nothing failed, and no other host was asked"
-    from playwright.sync_api import expect
-    expect.set_options(timeout=30_000)
     wrong = []
     page.on('console', lambda m: m.type in ('error', 'warning') and wrong.append(m.text))
     page.on('pageerror', lambda e: wrong.append(str(e)))

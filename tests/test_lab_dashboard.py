@@ -40,7 +40,7 @@ class Screen:
     def __init__(self, cell, folder): self.cell, self.folder = cell, folder
     def see(self, css): return self.cell.locator(f'.dash {css}')
     def click(self, name): self.see(f'button:text-is("{name}")').click()
-    def state(self, name, seconds=20): expect(self.see('.state')).to_have_text(name, timeout=seconds*1000)
+    def state(self, name, seconds=30): expect(self.see('.state')).to_have_text(name, timeout=seconds*1000)
     def points(self): return self.see('path.train').get_attribute('d').count('L')
     @property
     def metrics(self): return lines(self.folder/'metrics.jsonl')
@@ -75,7 +75,7 @@ def steer(screen):
     screen.click('Sample now')
     made = until(lambda: screen.samples[n:])[0]
     assert made['prompt'] == 'The sequence\n'
-    expect(screen.see('.sample').first.locator('.text')).to_have_text(made['prompt'] + made['text'], timeout=5000)
+    expect(screen.see('.sample').first.locator('.text')).to_have_text(made['prompt'] + made['text'])
     looks = len([r for r in screen.metrics if 'val_loss' in r])
     screen.click('Evaluate now')
     until(lambda: len([r for r in screen.metrics if 'val_loss' in r]) > looks)
@@ -96,7 +96,7 @@ def mistakes(screen):
     "Wrong requests are answered on the screen, and the run goes on"
     screen.see('input.prompt').fill('Γ')
     screen.click('Sample now')
-    expect(screen.see('.log')).to_contain_text("'sample' was not done: The character 'Γ'", timeout=10_000)
+    expect(screen.see('.log')).to_contain_text("'sample' was not done: The character 'Γ'")
     at = screen.steps
     until(lambda: screen.steps > at)
 
@@ -118,7 +118,7 @@ def test_watch_and_steer(lab, page, live, tmp_path):
     t = time.time()
     live.click('Stop')
     out = cell(page, 2).locator('.jp-OutputArea-output')
-    expect(out.locator('img')).to_be_visible(timeout=20_000)
+    expect(out.locator('img')).to_be_visible()
     print(f'stop click to picture {1e3*(time.time()-t):.0f} ms')
     assert live.cell.locator('.dash').count() == 0
     expect(run_cell(page, 3).locator('.jp-OutputArea-output')).to_have_text(re.compile('.{200}', re.S))
@@ -127,7 +127,7 @@ def test_watch_and_steer(lab, page, live, tmp_path):
     assert len(kept) == 1 and 'application/vnd.jupyter.widget-view+json' not in kept[0].data
     page.evaluate("window.jupyterapp.commands.execute('kernelmenu:shutdown')")
     page.goto(f'{lab.url}/doc/tree/quickstart.ipynb?reset')
-    expect(cell(page, 2).locator('.jp-OutputArea-output img')).to_be_visible(timeout=30_000)
+    expect(cell(page, 2).locator('.jp-OutputArea-output img')).to_be_visible()
     expect(cell(page, 2).locator('.jp-OutputArea-output').first).to_contain_text(live.samples[-1]['text'].strip()[:40])
     page.screenshot(path=tmp_path/'kept.png')
 
@@ -141,7 +141,7 @@ def test_values_that_differ_in_the_last_bit(lab, page):
     (lab.root/'young'/'metrics.jsonl').write_text(json.dumps(dict(step=10, tokens=640, seconds=1., train_loss=3., lr=.01, tokens_per_s=640.)) + '\n')
     write_notebook(lab.root/'young.ipynb', ["from chatgot.lab.dashboard import Dashboard\nDashboard('young')"])
     open_notebook(page, lab.url, 'young.ipynb')
-    expect(run_cell(page, 0).locator('.dash .dot.train')).to_be_visible(timeout=20_000)
+    expect(run_cell(page, 0).locator('.dash .dot.train')).to_be_visible()
 
 
 def test_interrupt_stops_and_saves(lab, page):
@@ -153,7 +153,7 @@ def test_interrupt_stops_and_saves(lab, page):
     live.state('running', 60)
     until(lambda: live.steps > 20)
     page.evaluate("window.jupyterapp.commands.execute('notebook:interrupt-kernel')")
-    expect(cell(page, 1).locator('.jp-OutputArea-output img')).to_be_visible(timeout=20_000)
+    expect(cell(page, 1).locator('.jp-OutputArea-output img')).to_be_visible()
     assert (live.folder/'checkpoints'/f'step_{live.steps:06}').is_dir()
     expect(run_cell(page, 2).locator('.jp-OutputArea-output')).to_have_text(f'{live.steps} True\n')
 

@@ -61,7 +61,7 @@ def test_playground(lab, run_folder, page, tmp_path):
     box = c.locator('.chatgot')
     write, stop = (box.get_by_role('button', name=n, exact=True) for n in ('Write', 'Stop'))
     status, tokens = box.locator('.status'), box.locator('.tok')
-    expect(write).to_be_enabled(timeout=10_000)
+    expect(write).to_be_enabled()
     expect(stop).to_be_disabled()
 
     value(box, 'length', 300)
@@ -69,9 +69,9 @@ def test_playground(lab, run_folder, page, tmp_path):
     box.locator('select').select_option('3')
     t = time.perf_counter()
     write.click()
-    expect(tokens.first).to_be_attached(timeout=10_000)
+    expect(tokens.first).to_be_attached()
     print(f'\nfirst token seen {1000*(time.perf_counter() - t):.0f} ms after the click')
-    expect(write).to_be_enabled(timeout=30_000)
+    expect(write).to_be_enabled()
     assert re.match(r'900 tokens in', status.text_content()), status.text_content()
     assert [h.split(' ')[1][:1] for h in box.locator('.head a').all_text_contents()] == ['5', '6', '7']
     assert tokens.count() == 900
@@ -89,11 +89,11 @@ def test_playground(lab, run_folder, page, tmp_path):
 
     value(box, 'length', 1_000_000)
     write.click()
-    expect(status).to_have_text(re.compile(r'\d{3,} tokens, \d+ per second'), timeout=20_000)
+    expect(status).to_have_text(re.compile(r'\d{3,} tokens, \d+ per second'))
     assert '42' in run_cell(page, 1).locator('.jp-OutputArea-output').text_content()
     t = time.perf_counter()
     stop.click()
-    expect(status).to_have_text(re.compile('stopped'), timeout=5_000)
+    expect(status).to_have_text(re.compile('stopped'))
     print(f'stop click to stopped {1000*(time.perf_counter() - t):.0f} ms')
     written = tokens.count()
     page.wait_for_timeout(300)
@@ -101,18 +101,18 @@ def test_playground(lab, run_folder, page, tmp_path):
 
     box.locator('textarea').fill('Γ')
     box.locator('textarea').press('Control+Enter')
-    expect(box.locator('.error')).to_contain_text('U+0393', timeout=5_000)
+    expect(box.locator('.error')).to_contain_text('U+0393')
     value(box, 'length', 200)
     box.locator('textarea').fill('The <b>')
     write.click()
-    expect(status).to_have_text(re.compile('600 tokens in'), timeout=20_000)
+    expect(status).to_have_text(re.compile('600 tokens in'))
     expect(box.locator('.error')).to_be_hidden()
     assert box.locator('.column b').count() == 0 and box.locator('.column').first.text_content().count('The <b>') == 1
 
     again = run_cell(page, 2).locator('.chatgot')  # another view of the same widget gets all there is
-    expect(again.locator('.tok')).to_have_count(600, timeout=10_000)
+    expect(again.locator('.tok')).to_have_count(600)
     box.get_by_role('button', name='Keep').click()
-    expect(cell(page, 2).locator('.chatgot')).to_have_count(0, timeout=5_000)
+    expect(cell(page, 2).locator('.chatgot')).to_have_count(0)
     kept = save(page, lab.root/'play.ipynb').cells[2].outputs[0].data
     assert 'The &lt;b&gt;' in kept['text/html'] and kept['text/html'].count('<span style="background:#') > 600
     assert not [k for k in kept if 'widget' in k]
@@ -124,13 +124,13 @@ def test_playground_after_reload(lab, run_folder, page):
     write_notebook(lab.root/'reload.ipynb', ["from chatgot.lab.playground import playground\nplay = playground('manual', tokens=10**6)\nplay", 'play.stop()'])
     open_notebook(page, lab.url, 'reload.ipynb')
     run_cell(page, 0).get_by_role('button', name='Write').click()
-    expect(page.locator('.chatgot .tok').first).to_be_attached(timeout=20_000)
+    expect(page.locator('.chatgot .tok').first).to_be_attached()
     save(page, lab.root/'reload.ipynb')
     page.reload()
     status = page.locator('.chatgot .status')
-    expect(status).to_have_text(re.compile(r'\d{2,} tokens, \d+ per second'), timeout=30_000)
+    expect(status).to_have_text(re.compile(r'\d{2,} tokens, \d+ per second'))
     run_cell(page, 1)
-    expect(status).to_have_text(re.compile('stopped'), timeout=10_000)
+    expect(status).to_have_text(re.compile('stopped'))
 
 
 def test_chat(lab, run_folder, page, tmp_path):
@@ -140,29 +140,29 @@ def test_chat(lab, run_folder, page, tmp_path):
     c = run_cell(page, 0)
     box = c.locator('.chatgot')
     said, bubbles = box.locator('textarea'), box.locator('.bubble')
-    expect(box.locator('.talk')).to_have_attribute('data-hint', re.compile('You are FOX'), timeout=10_000)
+    expect(box.locator('.talk')).to_have_attribute('data-hint', re.compile('You are FOX'))
     for i, text in enumerate(['Good morrow, cousin.', 'Is the henhouse open?']):
         said.fill(text)
         said.press('Enter')
-        expect(bubbles).to_have_count(2*i + 2, timeout=10_000)
-        expect(box.get_by_role('button', name='Send')).to_be_enabled(timeout=10_000)
+        expect(bubbles).to_have_count(2*i + 2)
+        expect(box.get_by_role('button', name='Send')).to_be_enabled()
     talk = [(b.locator('b').text_content(), b.locator('span').text_content()) for b in bubbles.all()]
     assert [name for name, _ in talk] == ['FOX', 'HEN']*2 and talk[2][1] == 'Is the henhouse open?' and talk[3][1]
     assert 'FOX:' not in talk[1][1] + talk[3][1]
     show(page, c, tmp_path, 'chat')
     said.fill('Olé!')
     said.press('Enter')
-    expect(box.locator('.error')).to_contain_text('LATIN SMALL LETTER E WITH ACUTE', timeout=5_000)
+    expect(box.locator('.error')).to_contain_text('LATIN SMALL LETTER E WITH ACUTE')
     expect(bubbles).to_have_count(4)
     expect(said).to_have_value('Olé!')
     said.fill('Go away, red one.')
     box.locator('select').select_option('FOX')
-    expect(box.locator('.talk')).to_have_attribute('data-hint', re.compile('You are HEN'), timeout=5_000)
+    expect(box.locator('.talk')).to_have_attribute('data-hint', re.compile('You are HEN'))
     box.get_by_role('button', name='Send').click()
-    expect(bubbles).to_have_count(6, timeout=10_000)
-    expect(box.get_by_role('button', name='Keep')).to_be_enabled(timeout=10_000)
+    expect(bubbles).to_have_count(6)
+    expect(box.get_by_role('button', name='Keep')).to_be_enabled()
     box.get_by_role('button', name='Keep').click()
-    expect(c.locator('.chatgot')).to_have_count(0, timeout=5_000)
+    expect(c.locator('.chatgot')).to_have_count(0)
     assert 'Go away, red one.' in save(page, lab.root/'chat.ipynb').cells[0].outputs[0].data['text/html']
 
 

@@ -107,9 +107,9 @@ def test_hanging_up_frees_the_slots(server):
     ask = dict(model='farm', prompt='FOX:\n', max_tokens=200_000, n=4)
     def freed(): return server.metric('chatgot_slots_busy') == 0
     with server.http.stream('POST', '/v1/completions', json=ask | {'stream': True}) as r: next(r.iter_lines())
-    wait_for(freed, server, 5)
+    wait_for(freed, server)
     with pytest.raises(httpx.ReadTimeout): httpx.post(f'{server.url}/v1/completions', json=ask, headers=server.http.headers, timeout=.5)
-    wait_for(freed, server, 5)
+    wait_for(freed, server)
 
 
 @pytest.fixture
@@ -162,7 +162,7 @@ def test_page_writes_and_stops(served_page, server, tmp_path):
     stop.click()
     expect(status).to_contain_text('stopped after')
     n = out.locator('span').count()
-    wait_for(lambda: server.metric('chatgot_slots_busy') == 0, server, 5)
+    wait_for(lambda: server.metric('chatgot_slots_busy') == 0, server)
     assert out.locator('span').count() == n and not page.said
     page.get_by_label('Prompt').fill('é')
     page.get_by_role('button', name='Write').click()
