@@ -28,6 +28,7 @@ from .train.step import *
 from .train.learner import *
 from .train.checkpoint import *
 from .train.control import *
+from .train.folder import *
 from .train.tracking import *
 from .train.run import *
 from .train.export import *

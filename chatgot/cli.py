@@ -23,7 +23,7 @@ import typer
 
 from .config import ChatGoTError, explain, layers, load_settings, nearest
 
-if TYPE_CHECKING: from chatgot.train.run import Run
+if TYPE_CHECKING: from chatgot.train.folder import Run
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, rich_markup_mode=None, pretty_exceptions_enable=False,
                   help='A language-model laboratory: train a GPT on a text, and let it write.')
@@ -102,7 +102,8 @@ def resume(
       chatgot resume book train.lr=1e-3
     """
     from chatgot.train.resources import agreed
-    from chatgot.train.run import Run, branch, resume
+    from chatgot.train.folder import Run
+    from chatgot.train.run import branch, resume
     r = Run.open(run, out)
     _report(resume(agreed(lambda: branch(r, settings=settings)) if settings else r), out)
 
@@ -163,7 +164,7 @@ def generate(
     given = dict(prompt=prompt, tokens=tokens, temperature=temperature, top_k=top_k, top_p=top_p, min_p=min_p,
                  repetition_penalty=repetition_penalty, seed=seed, stop=stop or None)
     from chatgot.model.sampling import sample_settings, stream
-    from chatgot.train.run import Run
+    from chatgot.train.folder import Run
     r = Run.open(run, out)
     s = sample_settings(r.settings.sample, **{k: v for k, v in given.items() if v is not None})
     pieces = stream(r.model(), r.tokenizer, s.prompt, s)
@@ -190,7 +191,7 @@ def chat(
     """
     given = dict(tokens=tokens, temperature=temperature, seed=seed)
     from chatgot.lab.chat import Chat, converse
-    from chatgot.train.run import Run
+    from chatgot.train.folder import Run
     converse(Chat(Run.open(run, out), as_, me, **{k: v for k, v in given.items() if v is not None}))
 
 # %% ../nbs/70_cli.ipynb #1ff30db6
@@ -222,7 +223,7 @@ def runs(ctx: typer.Context, out: Out = Path('runs')):
     Status is one of: running, finished, interrupted (chatgot resume goes on), failed (its run.log says why).
     """
     if ctx.invoked_subcommand: return
-    from chatgot.train.run import folder_size, runs
+    from chatgot.train.folder import folder_size, runs
     found = runs(out)
     if not found: print(f"There are no runs in '{out}' yet: chatgot train makes one.")
     else: print(f'{"name":32} {"status":12} {"steps":>7} {"best":>8} {"MB":>8}')
@@ -244,7 +245,8 @@ def clean(
       chatgot runs clean
       chatgot runs clean book
     """
-    from chatgot.train.run import Run, clean, runs
+    from chatgot.train.folder import Run, runs
+    from chatgot.train.run import clean
     chosen = [Run.open(n, out) for n in names] if names else [r for r in runs(out) if not r.running]
     for r in chosen: print(f'{r.name:32} {clean(r)/1e6:8.1f} MB freed')
 
@@ -266,7 +268,7 @@ def evaluate(
       chatgot evaluate book --on other.txt --judge large
     """
     from chatgot.evaluate.report import evaluate
-    from chatgot.train.run import Run
+    from chatgot.train.folder import Run
     r = Run.open(run, out)
     print(evaluate(r, on, stride, judge and Run.open(judge, out), networks))
     print(f'The report: {r.folder/"evaluation.html"}')
@@ -286,7 +288,7 @@ def compare(
       chatgot compare book book-wide
     """
     from chatgot.evaluate.compare import compare
-    from chatgot.train.run import Run
+    from chatgot.train.folder import Run
     found = compare([Run.open(r, out) for r in runs], on, prompt)
     print(found)
     print('Written:', *found.save(to))
@@ -309,7 +311,7 @@ def export(
       chatgot export book --to gguf --type q8_0 --out book-gguf
     """
     from chatgot.train.export import export
-    from chatgot.train.run import Run
+    from chatgot.train.folder import Run
     folder = export(Run.open(run, runs_in), to, dest, kind, licence)
     print(f'{folder} holds: ' + ', '.join(sorted(p.name for p in folder.iterdir())))
 
@@ -335,7 +337,7 @@ def serve(
     if not names: raise ChatGoTError('Which run? Name one or several: chatgot serve book')
     s = load_settings(args=[*(r for r in runs if '=' in r), *given]).serve
     from chatgot.serve.api import serve
-    from chatgot.train.run import Run
+    from chatgot.train.folder import Run
     serve([Run.open(r, out) for r in names], s)
 
 # %% ../nbs/70_cli.ipynb #d9674f90

@@ -19,7 +19,8 @@ from .model.sampling import generate
 from .text.corpus import Corpus
 from .train.learner import Tracker
 from .train.resources import world
-from .train.run import Run, carry_out, check_same, prepare, resume
+from .train.folder import Run
+from .train.run import carry_out, check_same, prepare, resume
 
 # %% ../nbs/69_pipeline.ipynb #a2155013
 def _prepare(run: Run, settings: Settings) -> Learner | None:  # ready to train, if the run is new

@@ -20,7 +20,7 @@ from ..text.corpus import Corpus
 from ..text.tokenizer import CharTokenizer
 from ..train.control import Tail, ask
 from ..train.learner import gpt_learner
-from ..train.run import Run
+from ..train.folder import Run
 
 # %% ../../nbs/bench/80_dashboard.ipynb #b919fb43
 def empty_run(folder: Path) -> Run:

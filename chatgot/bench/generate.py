@@ -27,7 +27,7 @@ from ..model.weights import hf_model, to_hf
 from ..text.batches import TextDataLoaders
 from ..text.corpus import Corpus
 from ..text.tokenizer import CharTokenizer, Tokenizer
-from ..train.run import Run
+from ..train.folder import Run
 
 # %% ../../nbs/bench/83_generate.ipynb #9b1d80d4
 SHAPES = {'nanogpt_char': GPTConfig(65, 256, 'gpt2', 6, 6, None, 384), 'gpt2_small': GPTConfig(50257, 1024, 'gpt2', 12, 12, None, 768)}

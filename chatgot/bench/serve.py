@@ -22,7 +22,8 @@ from urllib.request import urlopen
 from .measure import Report, summary, versions
 from ..config import ServeSettings, load_settings
 from ..model.sampling import generate
-from ..train.run import Run, train
+from ..train.folder import Run
+from ..train.run import train
 
 # %% ../../nbs/bench/85_serve.ipynb #f9540774
 def small_run(out: Path) -> Run:

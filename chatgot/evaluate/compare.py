@@ -25,7 +25,7 @@ from .report import Evaluation, evaluate, evaluation_text
 from .statistics import Estimate, compare_losses
 from ..model.sampling import generate
 from ..text.report import Picture
-from ..train.run import Run
+from ..train.folder import Run
 
 # %% ../../nbs/evaluate/46_compare.ipynb #387d9f70
 def evaluated(

@@ -26,7 +26,7 @@ from ..model.gpt import n_params
 from ..model.sampling import generate
 from ..text.batches import TextDataLoaders
 from ..text.corpus import Corpus
-from ..train.run import Run
+from ..train.folder import Run
 
 # %% ../../nbs/evaluate/45_report.ipynb #42f86716
 def evaluation_text(

@@ -12,10 +12,9 @@ from collections import Counter
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Callable, Iterable, Iterator
+from typing import TYPE_CHECKING, Callable, Iterable, Iterator
 
 import numpy as np
-from fastai.learner import Learner
 from fastcore.basics import patch
 
 from ..config import ChatGoTError, SampleSettings, nearest
@@ -24,7 +23,9 @@ from ..model.gpt import GPT
 from ..model.sampling import sample_settings, stream
 from ..text.corpus import Corpus
 from ..text.tokenizer import Tokenizer
-from ..train.run import Run
+from ..train.folder import Run
+
+if TYPE_CHECKING: from fastai.learner import Learner
 
 # %% ../../nbs/lab/51_chat.ipynb #e803ea12
 def speakers(
@@ -52,15 +53,15 @@ class Author:
     def speakers(self) -> Counter: return speakers(self.pieces())
 
 def author(
-    run: str | Path | Run | Learner,  # a run, its folder or name, or a learner
+    run: 'str | Path | Run | Learner',  # a run, its folder or name, or a learner
 ) -> Author:
     "Whoever can write, seen alike"
-    if isinstance(run, Learner):
-        copied = lambda: copy.deepcopy(run.model).eval()
-        return Author('learner', run.dls.tok, run.settings.sample, copied, lambda: _pieces(run.dls))
-    if not isinstance(run, Run): run = Run.open(run)
-    model, s = run.model(), run.settings
-    return Author(run.name, run.tokenizer, s.sample, lambda: model, lambda: Corpus.load(s.data.corpus).pieces())
+    if isinstance(run, str | Path): run = Run.open(run)
+    if isinstance(run, Run):
+        model, s = run.model(), run.settings
+        return Author(run.name, run.tokenizer, s.sample, lambda: model, lambda: Corpus.load(s.data.corpus).pieces())
+    copied = lambda: copy.deepcopy(run.model).eval()
+    return Author('learner', run.dls.tok, run.settings.sample, copied, lambda: _pieces(run.dls))
 
 def _pieces(dls, size: int = 1 << 16) -> Iterator[str]:
     "The training text, back from its tokens"
@@ -86,7 +87,7 @@ class Chat:
     "A conversation with a character of the text"
     def __init__(
         self,
-        run: str | Path | Run | Learner | Author,  # who writes
+        run: 'str | Path | Run | Learner | Author',  # who writes
         as_: str | None = None,  # who answers; None: who speaks most
         me: str | None = None,  # who the person is; None: who speaks most of the others
         **sampling,  # settings by name: temperature=0.7, tokens=200, seed=1

@@ -31,7 +31,8 @@ from ..train.control import Tail, ask
 from ..train.learner import ProgressBar, plan_settings, plot_losses
 from ..train.optimizer import progress
 from ..train.resources import make_way
-from ..train.run import Run, carry_out, new_run
+from ..train.folder import Run
+from ..train.run import carry_out, new_run
 
 # %% ../../nbs/lab/50_dashboard.ipynb #c2541a23
 ROW = ('step', 'tokens', 'seconds', 'train_loss', 'lr', 'grad_norm', 'tokens_per_s', 'mfu', 'memory_mb')

@@ -24,7 +24,7 @@ from .playground import Token, token
 from ..model.gpt import GPT, Attention, MLP, rotate
 from ..model.sampling import Piece, _likeliest
 from ..text.tokenizer import Tokenizer
-from ..train.run import Run
+from ..train.folder import Run
 
 # %% ../../nbs/lab/53_inside.ipynb #c8f0c495
 def attend(

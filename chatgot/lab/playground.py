@@ -31,7 +31,7 @@ from .chat import Chat, author
 from ..model.sampling import Piece, sample_settings, stream
 from ..text.tokenizer import Tokenizer
 from ..train.resources import make_way
-from ..train.run import Run
+from ..train.folder import Run
 
 # %% ../../nbs/lab/52_playground.ipynb #f62c5c7f
 class Token(NamedTuple):

@@ -26,7 +26,7 @@ from .playground import _BOX, LiveWidget, _lab_files, _legend, _span, seen
 from ..model.gpt import GPT
 from ..text.report import Picture
 from ..text.tokenizer import Tokenizer
-from ..train.run import Run
+from ..train.folder import Run
 
 # %% ../../nbs/lab/54_xray.ipynb #c37f8789
 @patch

@@ -35,7 +35,7 @@ from .protocol import (Answer, Asked, Body, ChatAnswer, ChatCompletion, ChatRequ
                                     ErrorBody, Model, Models, error_body, jobs_for, prompts, request_settings, scene)
 from .safety import OPEN, Door, Guard, Punctual, Refused, access_log, check_address
 from .served import Served, arriving, finished, listen
-from ..train.run import Run
+from ..train.folder import Run
 
 # %% ../../nbs/serve/64_api.ipynb #6fae99df
 class Metrics:

@@ -20,7 +20,7 @@ from ..model.sampling import Piece
 from ..model.weights import load_weights
 from .engine import Engine, Job
 from ..text.corpus import Corpus
-from ..train.run import Run
+from ..train.folder import Run
 
 # %% ../../nbs/serve/63_served.ipynb #9f0ba54a
 class Served:

@@ -14,14 +14,15 @@ import pickle
 import shutil
 from dataclasses import replace
 from pathlib import Path
-from typing import Callable, TypeVar
+from typing import TYPE_CHECKING, Callable, TypeVar
 
 import torch
-from fastai.learner import Learner
 from fastcore.basics import patch
 
 from ..config import ChatGoTError, sync, write_atomic
 from ..model.weights import load_weights, save_weights
+
+if TYPE_CHECKING: from fastai.learner import Learner
 
 # %% ../../nbs/train/33_checkpoint.ipynb #cb24db34
 def _random_state() -> dict[str, torch.Tensor]:
@@ -36,13 +37,13 @@ def _set_random_state(state: dict[str, torch.Tensor]):
 STATE = ('step', 'seconds', 'lr_scale')
 FILES = ('model.safetensors', 'trainer.pt', 'state.json')
 
-def _state(learn: Learner) -> str: return json.dumps({k: getattr(learn, k) for k in STATE})
+def _state(learn: 'Learner') -> str: return json.dumps({k: getattr(learn, k) for k in STATE})
 
-def _is_saved(learn: Learner, folder: Path) -> bool:
+def _is_saved(learn: 'Learner', folder: Path) -> bool:
     "Whether the folder holds the learner as it is now"
     return (folder/'state.json').is_file() and (folder/'state.json').read_bytes() == _state(learn).encode()
 
-def _write(learn: Learner, folder: Path):
+def _write(learn: 'Learner', folder: Path):
     save_weights(learn.model, folder/'model.safetensors')
     with open(folder/'trainer.pt', 'wb') as f:
         torch.save({'optimizer': learn.opt.state_dict(), 'random': _random_state()}, f)
@@ -95,7 +96,7 @@ class Checkpoints:
 
     def save(
         self,
-        learn: Learner,
+        learn: 'Learner',
         best: bool = False,  # no look at the validation text was better
     ):
         "Keep the learner as it is now"
@@ -154,7 +155,7 @@ def drop_after(
 
 # %% ../../nbs/train/33_checkpoint.ipynb #fddc67df
 def load_checkpoint(
-    learn: Learner,  # made with the same settings
+    learn: 'Learner',  # made with the same settings
     path: str | Path,  # a checkpoint's folder
 ):
     "Put a learner into the state that a checkpoint holds"

@@ -18,7 +18,7 @@ from ..model.weights import save_weights
 from ..text.corpus import BUILTIN
 from ..text.subwords import to_hf_tokenizer
 from ..text.tokenizer import Tokenizer
-from .run import Run
+from .folder import Run
 
 # %% ../../nbs/train/37_export.ipynb #93aafc6b
 def text_source(
