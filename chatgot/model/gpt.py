@@ -11,6 +11,7 @@ import math
 import time
 from dataclasses import dataclass
 from functools import lru_cache
+from itertools import accumulate
 from typing import Callable
 
 import torch
@@ -257,18 +258,58 @@ class GPT(nn.Module):
         return KVCache(self.cfg, batch, columns or self.cfg.seq_len, w.device, w.dtype)
 
 # %% ../../nbs/model/20_gpt.ipynb #d45ba8f3
+_Product = Callable[[Tensor], Tensor]  # M D to M N: some rows by a matrix
+
+def _as_it_is(m: nn.Linear) -> _Product: return lambda x_MD: F.linear(x_MD, m.weight, m.bias)
+
+def _columns(m: nn.Linear) -> _Product:
+    "With the rows as columns, of which there are two at least"
+    weight_ND, bias_N1 = m.weight.detach(), None if m.bias is None else m.bias.detach()[:, None]
+    def product(x_MD: Tensor) -> Tensor:
+        x_DM = (x_MD if len(x_MD) > 1 else torch.cat((x_MD, x_MD))).t()
+        y_NM = weight_ND @ x_DM if bias_N1 is None else torch.addmm(bias_N1, weight_ND, x_DM)
+        return y_NM[:, :len(x_MD)].t().contiguous()
+    return product
+
+def _onednn(m: nn.Linear) -> _Product:
+    return lambda x_MD: torch.ops.mkldnn._linear_pointwise(x_MD, m.weight, m.bias, 'none', [], '')
+
+def _packed(m: nn.Linear) -> _Product:
+    "The matrix as MKL's kernels read it, for 128 rows and for less"
+    weight, packed = m.weight.detach(), torch.ops.mkl._mkl_reorder_linear_weight(m.weight.detach(), 128)
+    return lambda x_MD: torch.ops.mkl._mkl_linear(x_MD, packed, weight, m.bias, len(x_MD))
+
+_FASTEST: dict[tuple, Callable[[nn.Linear], _Product]] = {}  # what `_fastest` found
+
+def _fastest(matrices: list[nn.Linear], rows: int) -> Callable[[nn.Linear], _Product]:
+    "The way to multiply some rows by such matrices that takes the least time here, of those that this PyTorch has"
+    upto = accumulate(m.weight.numel() for m in matrices)
+    matrices = [m for m, n in zip(matrices, upto) if n < 1 << 25] or matrices[:1]  # more than caches hold, and no more
+    key = tuple(m.weight.shape for m in matrices), rows, torch.get_num_threads()
+    if key not in _FASTEST:
+        ways = [_as_it_is, _columns]
+        if torch.backends.mkldnn.is_available(): ways += [_onednn] + [_packed]*(rows > 3 and torch.backends.mkl.is_available())
+        made = {way: [(way(m), m.weight.new_ones(rows, m.in_features)) for m in matrices] for way in ways}
+        took = dict.fromkeys(ways, math.inf)
+        for _ in range(4):
+            for way, products in made.items():
+                begun = time.perf_counter()
+                for product, x_MD in products: product(x_MD)
+                took[way] = min(took[way], time.perf_counter() - begun)
+        _FASTEST[key] = min(took, key=took.get)
+    return _FASTEST[key]
+
 class Decoder:
     "A GPT's forward pass for writing, without what only training needs"
     def __init__(
         self,
         model: GPT,
-        several: bool = False,  # keep a copy of the matrices that suits more than three tokens at a time on a CPU
+        several: bool = False,  # be fast with more than three tokens at a time too, which on a CPU may take a copy of the matrices
     ):
         self.model = getattr(model, '_orig_mod', model)  # torch.compile would compile anew for each length
         self.modules, self.params = list(self.model.modules()), list(self.model.parameters())
         self.plain, self.gpt2, self.made = self._is_plain(), self.model.cfg.family == 'gpt2', None
-        mkl = torch.backends.mkl.is_available() and torch.backends.mkldnn.is_available()
-        self.several = several and mkl and self.model.head.weight.device.type == 'cpu'
+        self.several = several
 
     def _is_plain(self) -> bool:
         "Whether it is a GPT as it was built, to compute in float32, with nobody listening to its modules"
@@ -292,16 +333,10 @@ class Decoder:
         def block(b, linear): return (scale(b.norm1), linear(b.attn.qkv), None if self.gpt2 else self._angles(b.attn), linear(b.attn.out),
                                       scale(b.norm2), linear(b.mlp.up), linear(b.mlp.out))
         def all_of(linear): return [block(b, linear) for b in self.model.blocks], scale(self.model.norm), linear(self.model.head)
-        self.few = all_of(self._as_it_is)
-        self.many = all_of(self._packed) if self.several else self.few
-
-    def _as_it_is(self, m: nn.Linear) -> Callable[[Tensor], Tensor]:
-        return lambda x_MD: F.linear(x_MD, m.weight, m.bias)
-
-    def _packed(self, m: nn.Linear) -> Callable[[Tensor], Tensor]:
-        "The matrix as MKL's kernels read it, for 128 tokens and for less"
-        weight, packed = m.weight.detach(), torch.ops.mkl._mkl_reorder_linear_weight(m.weight.detach(), 128)
-        return lambda x_MD: torch.ops.mkl._mkl_linear(x_MD, packed, weight, m.bias, len(x_MD))
+        matrices = [m for m in self.modules if isinstance(m, nn.Linear)]
+        way = lambda rows: _fastest(matrices, rows) if self.params[0].device.type == 'cpu' else _as_it_is
+        self.few = all_of(way(1))
+        self.many = all_of(way(8) if self.several else _as_it_is)
 
     def _scale(self, weight: Tensor, eps: float) -> tuple[Tensor, Tensor]:
         "RMSNorm's weight over the root of D and that of D eps: so the root of the mean square is that of the square"

@@ -98,7 +98,7 @@ class Slots:
         self.texts: list[list[int]] = [[] for _ in range(n)]
         self.seen_BV = torch.zeros(n, model.cfg.vocab_size, dtype=torch.bool, device=self.device)
         self.used, self.clock = [0]*n, 0
-        self.decode(torch.zeros(1, 1, dtype=torch.int64, device=self.device), 0, self._rows(0, 1))  # packs the matrices before the first request
+        self.decode(torch.zeros(1, 1, dtype=torch.int64, device=self.device), 0, self._rows(0, 1))  # how to multiply is found out before the first request
 
     def _rows(self, first: int, end: int) -> KVCache:
         view = copy.copy(self.cache)
