@@ -279,18 +279,22 @@ def _packed(m: nn.Linear) -> _Product:
     weight, packed = m.weight.detach(), torch.ops.mkl._mkl_reorder_linear_weight(m.weight.detach(), 128)
     return lambda x_MD: torch.ops.mkl._mkl_linear(x_MD, packed, weight, m.bias, len(x_MD))
 
+def _ways(rows: int) -> list[Callable[[nn.Linear], _Product]]:
+    "To multiply so many rows, those that this PyTorch has"
+    ways = [_as_it_is, _columns]
+    if torch.backends.mkldnn.is_available(): ways += [_onednn] + [_packed]*(rows > 3 and torch.backends.mkl.is_available())
+    return ways
+
 _FASTEST: dict[tuple, Callable[[nn.Linear], _Product]] = {}  # what `_fastest` found
 
 def _fastest(matrices: list[nn.Linear], rows: int) -> Callable[[nn.Linear], _Product]:
-    "The way to multiply some rows by such matrices that takes the least time here, of those that this PyTorch has"
+    "The way to multiply some rows by such matrices that takes the least time here"
     upto = accumulate(m.weight.numel() for m in matrices)
     matrices = [m for m, n in zip(matrices, upto) if n < 1 << 25] or matrices[:1]  # more than caches hold, and no more
     key = tuple(m.weight.shape for m in matrices), rows, torch.get_num_threads()
     if key not in _FASTEST:
-        ways = [_as_it_is, _columns]
-        if torch.backends.mkldnn.is_available(): ways += [_onednn] + [_packed]*(rows > 3 and torch.backends.mkl.is_available())
-        made = {way: [(way(m), m.weight.new_ones(rows, m.in_features)) for m in matrices] for way in ways}
-        took = dict.fromkeys(ways, math.inf)
+        made = {way: [(way(m), m.weight.new_ones(rows, m.in_features)) for m in matrices] for way in _ways(rows)}
+        took = dict.fromkeys(made, math.inf)
         for _ in range(4):
             for way, products in made.items():
                 begun = time.perf_counter()
