@@ -5,7 +5,7 @@ import sys
 
 os.environ.setdefault('OMP_NUM_THREADS', '1')
 CONTEXT = multiprocessing.get_context('forkserver')
-CONTEXT.set_forkserver_preload(['chatgot.cli', 'chatgot.train.run', 'nbdev.test', 'pytest', 'program'])
+CONTEXT.set_forkserver_preload(['chatgot.cli.app', 'chatgot.train.run', 'nbdev.test', 'pytest', 'program'])
 
 
 def fork(what, *args):
@@ -17,7 +17,7 @@ def fork(what, *args):
 
 def cli(cwd, args, env):
     "`chatgot ARGS`; what it prints is added to the files `out` and `err` in its folder"
-    from chatgot.cli import main
+    from chatgot.cli.app.app import main
     os.chdir(cwd)
     os.environ.update(env)
     for fd, name in ((1, 'out'), (2, 'err')): os.dup2(os.open(name, os.O_CREAT | os.O_WRONLY | os.O_APPEND), fd)

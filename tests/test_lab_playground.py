@@ -21,7 +21,7 @@ LINES = {'FOX': ['Good morrow, cousin.', 'Is the henhouse open?', 'I only came t
 
 
 def make_run(out, name, corpus, *settings):
-    from chatgot.config import load_settings
+    from chatgot.core.presets import load_settings
     from chatgot.train.run import train
     return train(load_settings('tiny_char', args=[*SMALL, f'data.corpus={corpus}', *settings], env={}), name, out=out, trackers=[])
 

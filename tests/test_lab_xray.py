@@ -14,7 +14,7 @@ VIEWS = 'surprise attention lens heads ablation embeddings'.split()
 @pytest.fixture(scope='module')
 def notebook(lab):
     "A run where the notebook looks for it, and the notebook"
-    from chatgot.config import load_settings
+    from chatgot.core.presets import load_settings
     from chatgot.train.run import train
     train(load_settings('tiny_char', args=SMALL, env={}), 'manual', out=lab.root/'runs', trackers=[])
     write_notebook(lab.root/'xray.ipynb', [f"from chatgot.lab.xray import xray\nxray('manual', {TEXT!r})"])

@@ -4,8 +4,8 @@ import pytest
 
 @pytest.fixture
 def report(tmp_path):
-    from chatgot.evaluate.metrics import bars
-    from chatgot.evaluate.page import page, sample, section, svg, table, tiles
+    from chatgot.core.plots import bars
+    from chatgot.core.html import page, sample, section, svg, table, tiles
     path = tmp_path/'report.html'
     fig = svg(bars({'one': 1., 'another <one>': 2.}, 'bits'), 'Bits')
     wide = table([['x'*40]*6], ['name']*6)
