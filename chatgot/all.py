@@ -38,7 +38,8 @@ from .train.run_folder import *
 from .train.trackers import *
 from .train.run import *
 from .export.card import *
-from .evaluate.metrics import by_class, by_speaker, plot_calibration, plot_position, score, summary
+from .evaluate.metrics import (loss_by_class, loss_by_speaker, plot_calibration, plot_position,
+                                      score, summary)
 from .evaluate.baselines import *
 from .evaluate.report import *
 from .evaluate.compare import *

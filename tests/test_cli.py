@@ -67,7 +67,7 @@ def test_interrupt_saves_and_resume_goes_on_exactly(tmp_path):
 
 
 def test_steered_from_another_process(tmp_path):
-    from chatgot.train.control import ask
+    from chatgot.train.control import send_request
     p, run = start(tmp_path, 'train', *SMALL, '--name', 'far', 'train.steps=100000'), tmp_path/'runs'/'far'
     log = lambda: (run/'run.log').read_text()
     wait_for(lambda: (run/'metrics.jsonl').exists() and losses(run), p)

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from chatgot.train.control import ask
+from chatgot.train.control import send_request
 from program import cli, fork
 
 SMALL = ('data.seq_len=16 model.n_layer=1 model.n_embd=16 model.n_head=2 model.dropout=0 train.batch_size=4 train.grad_accum=2 '
@@ -61,7 +61,7 @@ def test_two_processes_take_the_steps_of_one_through_a_stop_and_a_branch(tmp_pat
 
     def turn():
         wait_for(lambda: events(two)[2:] == ['started'])
-        ask(two, 'branch', name='turn')
+        send_request(two, 'branch', name='turn')
     assert both(two.parents[1], 'resume', 'x', meanwhile=turn) == [0, 0]
     assert events(two)[2:] == ['started', 'branched', 'stopped'] and events(turned := two.with_name('turn')) == ['started', 'ended']
     alone.join(60)

@@ -135,7 +135,7 @@ def test_watch_and_steer(lab, page, live, tmp_path):
 def test_values_that_differ_in_the_last_bit(lab, page):
     "A loss and its smoothed value: so narrow a scale once sent the drawing into an endless loop"
     from chatgot.core.presets import load_settings
-    from chatgot.core.settings import to_yaml
+    from chatgot.core.settings import settings_to_yaml
     assert 0.4*3/0.4 != 3
     (lab.root/'young').mkdir()
     (lab.root/'young'/'config.yaml').write_text(to_yaml(load_settings('tiny_char', args=['data.corpus=python'], env={})))

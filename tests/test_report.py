@@ -4,8 +4,8 @@ import pytest
 
 @pytest.fixture
 def report(tmp_path):
-    from chatgot.core.plots import bars
-    from chatgot.core.html import page, sample, section, svg, table, tiles
+    from chatgot.core.plots import bar_chart
+    from chatgot.core.html import html_page, html_sample, html_section, figure_svg, html_table, html_tiles
     path = tmp_path/'report.html'
     fig = svg(bars({'one': 1., 'another <one>': 2.}, 'bits'), 'Bits')
     wide = table([['x'*40]*6], ['name']*6)

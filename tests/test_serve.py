@@ -194,14 +194,14 @@ def test_killed_under_load_and_back(server, runs):
     seen, done = [], []
     def ask():
         try:
-            for _ in server.client(max_retries=0).completions.create(model='farm', prompt='FOX:\n', max_tokens=100_000, stream=True): seen.append('piece')
+            for _ in server.client(max_retries=0).completions.create(model='farm', prompt='FOX:\n', max_tokens=100_000, stream=True): seen.append('chunk')
         except (openai.APIError, httpx.HTTPError) as e: seen.append(e)
     threads = [threading.Thread(target=ask) for _ in range(8)]
     for t in threads: t.start()
     wait_for(lambda: server.metric('chatgot_slots_busy') == 4 == server.metric('chatgot_queue'), server)
     server.end(signal.SIGKILL)
     for t in threads: t.join(10)
-    assert not any(t.is_alive() for t in threads) and sum(x != 'piece' for x in seen) == 8
+    assert not any(t.is_alive() for t in threads) and sum(x != 'chunk' for x in seen) == 8
 
     again = Server(runs, port=server.port)
     assert again.client().completions.create(model='farm', prompt='FOX:\n', max_tokens=5).usage.completion_tokens == 5

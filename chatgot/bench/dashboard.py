@@ -12,14 +12,14 @@ import tempfile
 import time
 from pathlib import Path
 
-from ..core.files import Tail
+from ..core.files import JsonlTail
 from ..core.presets import load_settings
-from ..core.settings import to_yaml
+from ..core.settings import settings_to_yaml
 from ..text.batches import TextDataLoaders
 from ..text.corpus import Corpus
 from ..text.tokenizer import CharTokenizer
-from ..train.control import ask
-from ..train.learner import gpt_learner
+from ..train.control import send_request
+from ..train.learner import lm_learner
 from ..train.run_folder import Run
 from ..lab.dashboard import Dashboard, DashboardWidget
 from .measure import Report, versions
@@ -28,7 +28,7 @@ from .measure import Report, versions
 def empty_run(folder: Path) -> Run:
     "A run of the default preset that has yet to begin"
     folder.mkdir()
-    (folder/'config.yaml').write_text(to_yaml(load_settings('tiny_char', env={})))
+    (folder/'config.yaml').write_text(settings_to_yaml(load_settings('tiny_char', env={})))
     return Run(folder)
 
 def _write_steps(run: Run, start: int, n: int):
@@ -49,7 +49,7 @@ def look_cost(
     for i in range(looks):
         _write_steps(run, steps + 1 + 5*i, 5)
         t = time.perf_counter()
-        dash._tell()
+        dash._notify()
         sent.append(time.perf_counter() - t)
     message = dict(rows=dash.history.rows[-5:], looks=[], samples=[], what='add', status=dash.told, checkpoints=[])
     return dict(logged=steps, ms=1e3*statistics.median(sent), worst_ms=1e3*max(sent),
@@ -61,7 +61,7 @@ def request_cost(
     n: int = 20_000,
 ) -> float:  # µs
     "What hearing requests costs a step, when there are none"
-    tail, t = Tail(Path(folder)/'control.jsonl'), time.perf_counter()
+    tail, t = JsonlTail(Path(folder)/'control.jsonl'), time.perf_counter()
     for _ in range(n): tail.new()
     return 1e6*(time.perf_counter() - t)/n
 
@@ -82,15 +82,15 @@ def training_cost(
     tok = CharTokenizer.train(corpus)
     s = load_settings('tiny_char', env={})
     dls = TextDataLoaders.from_corpus(corpus, tok, s.data.seq_len, s.train.batch_size)
-    live = gpt_learner(dls, s).fit_live(10**6, 'cost', out, background=True, log_every=2,
+    live = lm_learner(dls, s).fit_live(10**6, 'cost', out, background=True, log_every=2,
                                         eval_every=10**6, sample_every=10**6, save_every=10**6)
     live.dashboard.seen, pairs = True, []  # no progress bar
     if live.dashboard.handle is None: live.dashboard.show()  # in a terminal
-    look, idle = live.dashboard._tell, lambda: None
+    look, idle = live.dashboard._notify, lambda: None
     time.sleep(3)
     for _ in range(rounds):
-        for live.dashboard._tell in (idle, look): pairs.append(_speed(live.run, seconds))
-    ask(live.run.folder, 'stop')
+        for live.dashboard._notify in (idle, look): pairs.append(_speed(live.run, seconds))
+    send_request(live.run.folder, 'stop')
     live.thread.join()
     without, seen = pairs[::2], pairs[1::2]
     return dict(without=statistics.median(without), seen=statistics.median(seen), ratios=sorted(b/a for a, b in zip(without, seen)),

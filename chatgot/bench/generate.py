@@ -20,7 +20,7 @@ from torch import Tensor, nn
 from ..text.batches import TextDataLoaders
 from ..text.corpus import Corpus
 from ..text.tokenizer import CharTokenizer, Tokenizer
-from ..models.gpt import GPT, GPTConfig, n_params
+from ..models.gpt import GPT, ModelConfig, n_params
 from ..models.weights import hf_model, to_hf
 from ..generate.sampling import Draft, generate
 from ..generate.speculative import NGramDraft
@@ -29,9 +29,9 @@ from ..export.formats import to_gguf
 from .measure import Report, alternate, nanogpt_module, summary, versions
 
 # %% ../../nbs/bench/05_generate.ipynb #9b1d80d4
-SHAPES = {'nanogpt_char': GPTConfig(65, 256, 'gpt2', 6, 6, None, 384), 'gpt2_small': GPTConfig(50257, 1024, 'gpt2', 12, 12, None, 768)}
+SHAPES = {'nanogpt_char': ModelConfig(65, 256, 'gpt2', 6, 6, None, 384), 'gpt2_small': ModelConfig(50257, 1024, 'gpt2', 12, 12, None, 768)}
 
-def random_model(cfg: GPTConfig) -> tuple[GPT, CharTokenizer]:
+def random_model(cfg: ModelConfig) -> tuple[GPT, CharTokenizer]:
     "A model with random weights, and a tokenizer that fits"
     torch.manual_seed(0)
     return GPT(cfg).eval(), CharTokenizer([chr(256 + i) for i in range(cfg.vocab_size)])

@@ -136,7 +136,7 @@ def compare(
     text = nanogpt_file(checkout, 'data', 'shakespeare_char', 'input.txt')
     for seed in range(rounds):
         theirs = train_nanogpt(checkout, data)
-        look = train_ours(text, .1, seed, 'train.teach=0')['seconds']
+        look = train_ours(text, .1, seed, 'train.distill_weight=0')['seconds']
         as_long = text, theirs['seconds'] - look, seed
         contest = {'nanoGPT': theirs, 'chatgot, in a tenth': train_ours(text, theirs['seconds']/10 - look, seed, *SOON), 'chatgot, as long': train_ours(*as_long)}
         with tempfile.TemporaryDirectory() as cache:

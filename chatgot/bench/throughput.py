@@ -22,15 +22,15 @@ from ..core.devices import pick_precision
 from ..text.batches import ResidentTokens, TextDataLoaders, TrainBatches
 from ..text.corpus import Corpus
 from ..text.tokenizer import CharTokenizer
-from ..models.gpt import GPT, GPTConfig
+from ..models.gpt import GPT, ModelConfig
 from ..models.weights import hf_model
-from ..train.learner import Tracker, gpt_learner
+from ..train.learner import Tracker, lm_learner
 from ..train.optimizer import make_optimizer
 from ..train.step import lm_loss
 from .measure import Report, alternate, nanogpt_module, summary, versions
 
 # %% ../../nbs/bench/08_throughput.ipynb #2e1208d3
-SHAPE = GPTConfig(65, 64, 'gpt2', 4, 4, None, 128)
+SHAPE = ModelConfig(65, 64, 'gpt2', 4, 4, None, 128)
 Step = Callable[[], None]
 
 def some_tokens(n: int = 1_000_000) -> np.ndarray:  # uint16
@@ -38,7 +38,7 @@ def some_tokens(n: int = 1_000_000) -> np.ndarray:  # uint16
     return np.random.RandomState(0).randint(SHAPE.vocab_size, size=n).astype(np.uint16)
 
 def some_batches(
-    cfg: GPTConfig,
+    cfg: ModelConfig,
     batch: int,
     device: str,
 ) -> Iterator[tuple[Tensor, Tensor]]:  # B T each, without end
@@ -58,7 +58,7 @@ def stepping(
     return step
 
 def our_step(
-    cfg: GPTConfig = SHAPE,
+    cfg: ModelConfig = SHAPE,
     batch: int = 12,
     precision: torch.dtype = torch.float32,
     compiled: bool = False,
@@ -79,7 +79,7 @@ def our_step(
 # %% ../../nbs/bench/08_throughput.ipynb #ad7a0c29
 def nanogpt_step(
     checkout: str | Path,
-    cfg: GPTConfig = SHAPE,
+    cfg: ModelConfig = SHAPE,
     batch: int = 12,
     precision: torch.dtype = torch.float32,
     compiled: bool = False,
@@ -98,7 +98,7 @@ def nanogpt_step(
 
 # %% ../../nbs/bench/08_throughput.ipynb #c537df68
 def transformers_step(
-    cfg: GPTConfig = SHAPE,
+    cfg: ModelConfig = SHAPE,
     batch: int = 12,
     precision: torch.dtype = torch.float32,
     compiled: bool = False,
@@ -166,10 +166,10 @@ def loop_cost(
     dls = TextDataLoaders.from_corpus(corpus, CharTokenizer.train(corpus), seq_len=8, bs=1, device='cpu')
     V = dls.tok.vocab_size
     def in_loop() -> dict:
-        learn = gpt_learner(dls, model=Table, n_layer=1, n_head=1, n_embd=V, family='gpt2', optimizer='adamw', teach=0.)
+        learn = lm_learner(dls, model=Table, n_layer=1, n_head=1, n_embd=V, family='gpt2', optimizer='adamw', distill_weight=0.)
         learn.fit_steps(n, [clock := Clock()], **{f'{k}_every': 10**9 for k in ('eval', 'sample', 'save')})
         return dict(ms=clock.ms_per_step)
-    by_hand = lambda: dict(ms=speed(our_step(GPTConfig(V, 8, 'gpt2', 1, 1, None, V), 1, kind=Table), 8, n)()['ms_per_step'])
+    by_hand = lambda: dict(ms=speed(our_step(ModelConfig(V, 8, 'gpt2', 1, 1, None, V), 1, kind=Table), 8, n)()['ms_per_step'])
     found = {name: [r['ms'] for r in rs] for name, rs in alternate({'loop': in_loop, 'by_hand': by_hand}, rounds).items()}
     found['cost'] = [a - b for a, b in zip(found['loop'], found['by_hand'])]
     return {name: statistics.median(ms) for name, ms in found.items()}
@@ -181,7 +181,7 @@ def main(
     compiled: bool = True,  # compile all too, which takes some minutes
 ) -> Report:
     "Equal work, in float32 and where it is native in bfloat16, and the loop's cost beside a step of the default preset; about six minutes"
-    default = GPTConfig(65, 128, 'modern', 2, 4, None, 128, False)
+    default = ModelConfig(65, 128, 'modern', 2, 4, None, 128, False)
     native = pick_precision(torch.device('cpu'), 'auto')
     step, loop = speed(our_step(default, 8, native, optimizer='muon'), 8*default.seq_len)()['ms_per_step'], loop_cost()['cost']
     rows = [dict(kind='fastai', name='the loop, of a default step', ms_per_step=loop, of_a_step=loop/(step + loop))]

@@ -4,8 +4,8 @@
 
 # %% auto #0
 __all__ = ['app', 'Out', 'RunName', 'Preset', 'Config', 'CorpusName', 'Changes', 'runs_app', 'main', 'train', 'resume', 'config',
-           'pipeline', 'generate', 'chat', 'corpus', 'runs', 'clean', 'evaluate', 'compare', 'export', 'serve', 'bench',
-           'lab']
+           'pipeline', 'generate', 'chat', 'corpus', 'list_runs', 'clean_run', 'evaluate', 'compare', 'export', 'serve',
+           'bench', 'lab']
 
 # %% ../../nbs/cli/01_app.ipynb #bcc8b192
 import json
@@ -21,8 +21,8 @@ from typing import TYPE_CHECKING, Annotated, Optional
 
 import typer
 
-from ..core.errors import ChatGoTError, nearest
-from ..core.presets import explain, layers, load_settings
+from ..core.errors import ChatGoTError, did_you_mean
+from ..core.presets import explain_settings, load_settings, settings_layers
 
 if TYPE_CHECKING: from chatgot.train.run_folder import Run
 
@@ -52,8 +52,8 @@ def main():
 # %% ../../nbs/cli/01_app.ipynb #31e26757
 def _report(run: 'Run', out: Path):
     "Say how a run went and what to type next"
-    from chatgot.core.distributed import world
-    if world()[0]: return
+    from chatgot.core.distributed import rank_and_world_size
+    if rank_and_world_size()[0]: return
     name = run.name if run.folder.parent == out and out == Path('runs') else str(run.folder)
     if run.status != 'finished':
         print(f'\nStopped and saved at step {run.checkpoints.named("latest")}. Go on with:\n  chatgot resume {name}')
@@ -102,11 +102,11 @@ def resume(
       chatgot resume book
       chatgot resume book train.lr=1e-3
     """
-    from chatgot.core.distributed import agreed
+    from chatgot.core.distributed import broadcast_from_rank0
     from chatgot.train.run_folder import Run
     from chatgot.train.run import branch, resume
     r = Run.open(run, out)
-    _report(resume(agreed(lambda: branch(r, settings=settings)) if settings else r), out)
+    _report(resume(broadcast_from_rank0(lambda: branch(r, settings=settings)) if settings else r), out)
 
 # %% ../../nbs/cli/01_app.ipynb #1f54137b
 @app.command()
@@ -118,7 +118,7 @@ def config(settings: Changes = None, preset: Preset = 'tiny_char', config: Confi
       chatgot config
       chatgot config --preset gpt2_small train.lr=1e-4 > mine.yaml
     """
-    print(explain(layers(preset, config, _changes(corpus, settings))))
+    print(explain_settings(settings_layers(preset, config, _changes(corpus, settings))))
 
 # %% ../../nbs/cli/01_app.ipynb #d917875e
 @app.command()
@@ -168,8 +168,8 @@ def generate(
     from chatgot.train.run_folder import Run
     r = Run.open(run, out)
     s = sample_settings(r.settings.sample, **{k: v for k, v in given.items() if v is not None})
-    pieces = stream(r.model(), r.tokenizer, s.prompt, s)
-    for i, piece in enumerate(pieces): print((s.prompt if i == 0 else '') + piece.text, end='', flush=True)
+    chunks = stream(r.model(), r.tokenizer, s.prompt, s)
+    for i, chunk in enumerate(chunks): print((s.prompt if i == 0 else '') + chunk.text, end='', flush=True)
     print()
 
 # %% ../../nbs/cli/01_app.ipynb #5f042632
@@ -191,9 +191,9 @@ def chat(
       echo 'Good morrow, cousin.' | chatgot chat book --as HAMLET --seed 1
     """
     given = dict(tokens=tokens, temperature=temperature, seed=seed)
-    from chatgot.generate.chat import Chat, converse
-    from chatgot.train.run_folder import Run
-    converse(Chat(Run.open(run, out), as_, me, **{k: v for k, v in given.items() if v is not None}))
+    from chatgot.generate.chat import Chat, chat_in_terminal
+    from chatgot.train.run_folder import Run, text_generator
+    chat_in_terminal(Chat(text_generator(Run.open(run, out)), as_, me, **{k: v for k, v in given.items() if v is not None}))
 
 # %% ../../nbs/cli/01_app.ipynb #1ff30db6
 @app.command()
@@ -217,15 +217,15 @@ runs_app = typer.Typer(invoke_without_command=True, rich_markup_mode=None)
 app.add_typer(runs_app, name='runs')
 
 @runs_app.callback()
-def runs(ctx: typer.Context, out: Out = Path('runs')):
-    """List the runs there are, oldest first; `runs clean` frees room.
+def list_runs(ctx: typer.Context, out: Out = Path('runs')):
+    """List the runs there are, oldest first; `list_runs clean` frees room.
 
     \b
     Status is one of: running, finished, interrupted (chatgot resume goes on), failed (its run.log says why).
     """
     if ctx.invoked_subcommand: return
-    from chatgot.train.run_folder import folder_size, runs
-    found = runs(out)
+    from chatgot.train.run_folder import folder_size, list_runs
+    found = list_runs(out)
     if not found: print(f"There are no runs in '{out}' yet: chatgot train makes one.")
     else: print(f'{"name":32} {"status":12} {"steps":>7} {"best":>8} {"MB":>8}')
     for r in found:
@@ -235,7 +235,7 @@ def runs(ctx: typer.Context, out: Out = Path('runs')):
         print(f'{r.name:32} {r.status:12} {m[-1]["step"] if m else 0:7} {best:>8} {folder_size(r.folder)/1e6:8.1f}')
 
 @runs_app.command()
-def clean(
+def clean_run(
     names: Annotated[Optional[list[str]], typer.Argument(metavar='[RUN]...', help='Runs to clean.  [default: all that are not running]')] = None,
     out: Out = Path('runs'),
 ):
@@ -246,10 +246,10 @@ def clean(
       chatgot runs clean
       chatgot runs clean book
     """
-    from chatgot.train.run_folder import Run, runs
-    from chatgot.train.run import clean
-    chosen = [Run.open(n, out) for n in names] if names else [r for r in runs(out) if not r.running]
-    for r in chosen: print(f'{r.name:32} {clean(r)/1e6:8.1f} MB freed')
+    from chatgot.train.run_folder import Run, list_runs
+    from chatgot.train.run import clean_run
+    chosen = [Run.open(n, out) for n in names] if names else [r for r in list_runs(out) if not r.running]
+    for r in chosen: print(f'{r.name:32} {clean_run(r)/1e6:8.1f} MB freed')
 
 # %% ../../nbs/cli/01_app.ipynb #002707b7
 @app.command()
@@ -358,7 +358,7 @@ def bench(
     """
     names = {p.name.removesuffix('.py') for p in (files('chatgot')/'bench').iterdir() if p.name.endswith('.py') and p.name[0] != '_'}
     known = names - {'measure'}
-    if name not in known: raise ChatGoTError(f"There is no benchmark '{name}'. {nearest(name, known)}")
+    if name not in known: raise ChatGoTError(f"There is no benchmark '{name}'. {did_you_mean(name, known)}")
     measure, given = import_module(f'chatgot.bench.{name}').main, {k: v for k, v in dict(nanogpt=nanogpt, run=run).items() if v}
     for k in given.keys() - signature(measure).parameters.keys(): raise ChatGoTError(
         f"The benchmark '{name}' has no use for {k}. Leave out --{k}.")

@@ -4,7 +4,7 @@
 
 # %% auto #0
 __all__ = ['COMPRESSORS', 'NETWORKS', 'KneserNey', 'ngram_bits', 'compressed_bits', 'Recomputing', 'LSTM', 'BengioMLP',
-           'baseline_learner', 'baselines', 'plot_standing']
+           'baseline_learner', 'baselines', 'plot_ranking']
 
 # %% ../../nbs/evaluate/04_baselines.ipynb #c00adcd6
 import gzip
@@ -23,16 +23,16 @@ from fastai.learner import Learner
 from fastcore.basics import patch
 from torch import Tensor, nn
 
-from ..core.errors import ChatGoTError, nearest
+from ..core.errors import ChatGoTError, did_you_mean
 from ..core.files import cache_dir, write_atomic
-from ..core.plots import Picture, bars
+from ..core.plots import InlineFigure, bar_chart
 from ..core.settings import Settings
 from ..text.batches import TextDataLoaders
 from ..text.corpus import Corpus
-from ..text.ngrams import distinct
+from ..text.ngrams import unique_with_counts
 from ..text.tokenizer import code_points
-from ..models.gpt import GPTConfig, KVCache
-from ..train.learner import gpt_learner
+from ..models.gpt import KVCache, ModelConfig
+from ..train.learner import lm_learner
 
 # %% ../../nbs/evaluate/04_baselines.ipynb #da4c2327
 @dataclass
@@ -69,7 +69,7 @@ class KneserNey:
         self.codes, self.levels = np.unique(code_points(text + chars)), []
         c, history, n_histories, before = self._ids(text), np.zeros(len(text), np.int64), 1, None
         for k in range(1, order + 1):
-            keys, gram, count = distinct(history*len(self.codes) + c[k - 1:])
+            keys, gram, count = unique_with_counts(history*len(self.codes) + c[k - 1:])
             if k > 1: self._continue(before, gram, keys)
             self.levels.append([keys, _Counts.of(count, keys//len(self.codes), n_histories), None])
             before, history, n_histories = gram, gram[:-1], len(keys)
@@ -142,7 +142,7 @@ def compressed_bits(
 # %% ../../nbs/evaluate/04_baselines.ipynb #35520960
 class Recomputing(nn.Module):
     "A language model that remembers tokens only; `logits` computes it all, from the beginning"
-    def __init__(self, cfg: GPTConfig):
+    def __init__(self, cfg: ModelConfig):
         super().__init__()
         self.cfg, self.precision, self.blocks = cfg, torch.float32, nn.ModuleList()
 
@@ -161,7 +161,7 @@ class Recomputing(nn.Module):
 # %% ../../nbs/evaluate/04_baselines.ipynb #0a524cbe
 class LSTM(Recomputing):
     "Two layers of long short-term memory"
-    def __init__(self, cfg: GPTConfig):
+    def __init__(self, cfg: ModelConfig):
         super().__init__(cfg)
         D = 2*cfg.n_embd
         self.embed, self.drop = nn.Embedding(cfg.vocab_size, D), nn.Dropout(cfg.dropout)
@@ -174,7 +174,7 @@ class LSTM(Recomputing):
 # %% ../../nbs/evaluate/04_baselines.ipynb #1a8169c2
 class BengioMLP(Recomputing):
     "One hidden layer over the embeddings of the last `n` tokens"
-    def __init__(self, cfg: GPTConfig, n: int = 16):
+    def __init__(self, cfg: ModelConfig, n: int = 16):
         super().__init__(cfg)
         self.n, D = n, max(cfg.n_embd//4, 1)
         self.embed, self.drop = nn.Embedding(cfg.vocab_size + 1, D), nn.Dropout(cfg.dropout)  # the last: before the text
@@ -193,11 +193,11 @@ def baseline_learner(
     dls: TextDataLoaders,
     kind: str,  # a name in `NETWORKS`
     settings: str | Settings = 'tiny_char',  # whose budget and width it gets
-    **changes,  # as for `gpt_learner`
+    **changes,  # as for `lm_learner`
 ) -> Learner:
     "A Learner like a GPT's, for another network; AdamW, at half the learning rate"
-    if kind not in NETWORKS: raise ChatGoTError(f"There is no network '{kind}'. {nearest(kind, NETWORKS)}")
-    learn = gpt_learner(dls, settings, model=NETWORKS[kind], **changes | {'optimizer': 'adamw'})
+    if kind not in NETWORKS: raise ChatGoTError(f"There is no network '{kind}'. {did_you_mean(kind, NETWORKS)}")
+    learn = lm_learner(dls, settings, model=NETWORKS[kind], **changes | {'optimizer': 'adamw'})
     learn.settings.train.lr /= 2
     return learn
 
@@ -222,10 +222,10 @@ def baselines(
     return found
 
 # %% ../../nbs/evaluate/04_baselines.ipynb #adab8711
-def plot_standing(
+def plot_ranking(
     mine: dict[str, float],  # name -> bits per character, of models
     others: dict[str, float],  # the same, of baselines
-) -> Picture:
+) -> InlineFigure:
     "Where models stand among baselines, the best on top"
     ranked = dict(sorted((others | mine).items(), key=lambda r: r[1]))
-    return bars(ranked, 'bits per character', ['C1' if name in mine else 'C0' for name in ranked])
+    return bar_chart(ranked, 'bits per character', ['C1' if name in mine else 'C0' for name in ranked])

@@ -51,7 +51,7 @@ def vocabulary(
     corpus: Corpus,
 ) -> set[str]:
     "Every word of a corpus"
-    return {w for doc in corpus.documents for w in words(''.join(doc.pieces()))}
+    return {w for doc in corpus.documents for w in words(''.join(doc.chunks()))}
 
 # %% ../../nbs/evaluate/03_samples.ipynb #4fd46d6d
 class SuffixAutomaton:
@@ -82,13 +82,13 @@ class SuffixAutomaton:
 # %% ../../nbs/evaluate/03_samples.ipynb #fd39fc1c
 @patch
 def longest(self: SuffixAutomaton,
-    pieces: Iterable[str],  # of another text, in order
+    chunks: Iterable[str],  # of another text, in order
 ) -> tuple[int, int]:  # its length, and where it ends in the other text
     "The longest passage that both texts share"
     state, n, best, end, at = 0, 0, 0, 0, 0
     follow, link, length = self.next, self.link, self.length
-    for piece in pieces:
-        for at, c in enumerate(piece, at + 1):
+    for chunk in chunks:
+        for at, c in enumerate(chunk, at + 1):
             while state and c not in follow[state]: n, state = length[link[state]], link[state]
             if c in follow[state]: n, state = n + 1, follow[state][c]
             if n > best: best, end = n, at
@@ -102,11 +102,11 @@ def longest_copy(
     "The longest passage of a text that stands in a corpus too"
     automaton, best = SuffixAutomaton(text), (0, 0, None)
     for doc in corpus.documents:
-        n, end = automaton.longest(doc.pieces())
+        n, end = automaton.longest(doc.chunks())
         if n > best[0]: best = n, end, doc
     n, end, doc = best
     if not n: return dict(characters=0, text='', document='')
-    return dict(characters=n, text=''.join(doc.pieces())[end-n:end], document=doc.name)
+    return dict(characters=n, text=''.join(doc.chunks())[end-n:end], document=doc.name)
 
 # %% ../../nbs/evaluate/03_samples.ipynb #08e4a10e
 def judge_samples(

@@ -15,11 +15,11 @@ from typing import TYPE_CHECKING
 import torch
 from torch import Tensor, nn
 
-from ..core.errors import ChatGoTError, nearest
+from ..core.errors import ChatGoTError, did_you_mean
 from ..core.files import write_atomic
 from ..text.bpe import BPETokenizer, to_hf_tokenizer
 from ..text.tokenizer import ByteTokenizer, Tokenizer, utf8
-from ..models.gpt import GPT, Where
+from ..models.gpt import GPT, AttentionContext
 from ..models.weights import to_hf
 
 if TYPE_CHECKING: import gguf
@@ -112,7 +112,7 @@ def to_gguf(
 ):
     "Write a file for llama.cpp, whole or not at all"
     gguf, c, path = _gguf(), model.cfg, Path(path)
-    if kind not in GGUF_TYPES: raise ChatGoTError(f"There is no GGUF type '{kind}'. {nearest(kind, GGUF_TYPES)}")
+    if kind not in GGUF_TYPES: raise ChatGoTError(f"There is no GGUF type '{kind}'. {did_you_mean(kind, GGUF_TYPES)}")
     if kind[0] == 'q' and (odd := [n for n in (c.n_embd, c.n_inner) if n % 32]): raise ChatGoTError(
         f'{kind} packs 32 numbers at a time, and a width of {odd[0]} is no multiple of it. Use f16, or train with another model.n_embd.')
     tmp = path.with_name(f'.{path.name}.part')
@@ -147,7 +147,7 @@ class _Step(nn.Module):
         cache, x_BTD = _Longer(k_LBKTE, v_LBKTE), m.embed(idx_BT)
         if m.cfg.family == 'gpt2': x_BTD = x_BTD + m.pos_embed(pos_T)
         rope = None if m.cfg.family == 'gpt2' else m.rope[:, pos_T]
-        at = Where(rope, cache, pos_T, mask=column <= pos_T[:, None])
+        at = AttentionContext(rope, cache, pos_T, mask=column <= pos_T[:, None])
         for block in m.blocks: x_BTD = block(x_BTD, at)
         return m.head(m.norm(x_BTD)), torch.stack(cache.new[0]), torch.stack(cache.new[1])
 

@@ -14,7 +14,7 @@ import torch
 from ..core.errors import ChatGoTError
 from ..core.settings import SampleSettings
 from ..text.ngrams import NGrams
-from .sampling import HEAT, filter_logits
+from .sampling import GROUP_SIZE, filter_logits
 
 # %% ../../nbs/generate/05_speculative.ipynb #fa7590f2
 class NGramDraft:
@@ -24,7 +24,7 @@ class NGramDraft:
         ngrams: NGrams,  # of the text
         order: int = 4,  # tokens to go by, or as many as the n-grams do
     ):
-        if ngrams.V > HEAT: raise ChatGoTError(f'A draft follows one race of at most {HEAT} tokens, and this text has {ngrams.V} different ones.')
+        if ngrams.V > GROUP_SIZE: raise ChatGoTError(f'A draft follows one race of at most {GROUP_SIZE} tokens, and this text has {ngrams.V} different ones.')
         self.ngrams, self.order, self.how, self.known = ngrams, min(order, ngrams.order), None, {}
         self.keys = [k.numpy(force=True) for k in ngrams.keys[:self.order]]
 

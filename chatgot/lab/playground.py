@@ -18,7 +18,7 @@ from dataclasses import dataclass, field
 from importlib.resources import files
 from itertools import takewhile
 from pathlib import Path
-from typing import Callable, Iterable, Iterator, NamedTuple
+from typing import Callable, Iterable, Iterator
 
 import anywidget
 import traitlets
@@ -28,28 +28,13 @@ from IPython.display import display
 
 from ..core.errors import ChatGoTError
 from ..core.settings import SampleSettings
-from ..core.threads import make_way
-from ..text.tokenizer import Tokenizer
-from ..generate.chat import Chat, author
-from ..generate.sampling import Piece, sample_settings, stream
-from ..train.run_folder import Run
-
-# %% ../../nbs/lab/02_playground.ipynb #f62c5c7f
-class Token(NamedTuple):
-    "What one step wrote, and what it might have written"
-    text: str
-    p: float  # probability, before temperature and filters
-    top: list[tuple[str, float]]  # the likeliest tokens and their probabilities
-
-def token(
-    piece: Piece,  # from `stream(…, top=5)`
-    tok: Tokenizer,
-) -> Token:
-    "A piece for a person to look at"
-    return Token(piece.text, math.exp(piece.logprob), [(tok.decode([t]), math.exp(p)) for t, p in piece.top])
+from ..core.threads import release_threads
+from ..generate.chat import Chat
+from ..generate.sampling import ScoredToken, scored_token, TokenChunk, sample_settings, stream
+from ..train.run_folder import Run, text_generator
 
 # %% ../../nbs/lab/02_playground.ipynb #1b0f5024
-def shade(
+def probability_color(
     p: float,  # probability
 ) -> str:  # a CSS colour
     "Background of a token; the same scale as in lab.js"
@@ -58,7 +43,7 @@ def shade(
     return '#' + ''.join(f'{round(255*c):02x}' for c in (*rgb, 0.6*s))
 
 # %% ../../nbs/lab/02_playground.ipynb #38f526b9
-def seen(
+def show_whitespace(
     text: str,
 ) -> str:  # spaces and line ends made visible
     "A token as it can be read in a list"
@@ -68,20 +53,20 @@ _BOX = 'flex:1 1 15em;min-width:0;white-space:break-spaces;overflow-wrap:anywher
 
 def _legend() -> str:
     "What the colours mean"
-    return 'probability ' + ' '.join(f'<span style="background:{shade(p)};padding:0 5px;border-radius:3px">{100*p:g} %</span>'
+    return 'probability ' + ' '.join(f'<span style="background:{probability_color(p)};padding:0 5px;border-radius:3px">{100*p:g} %</span>'
                                      for p in (1, .5, .1, .01, .001))
 
-def _span(t: Token) -> str:
-    lines = [f'{seen(t.text)} with {t.p:.1%}', *(f'{seen(text)} {p:.1%}' for text, p in t.top)]
+def _span(t: ScoredToken) -> str:
+    lines = [f'{show_whitespace(t.text)} with {t.p:.1%}', *(f'{show_whitespace(text)} {p:.1%}' for text, p in t.top)]
     title = '&#10;'.join(map(html.escape, lines))
-    return f'<span style="background:{shade(t.p)}" title="{title}">{html.escape(t.text)}</span>'
+    return f'<span style="background:{probability_color(t.p)}" title="{title}">{html.escape(t.text)}</span>'
 
 @dataclass(repr=False)
-class Writing:
+class Generations:
     "Texts that a model wrote side by side"
     prompt: str
     settings: SampleSettings
-    columns: list[list[Token]] = field(default_factory=list)
+    columns: list[list[ScoredToken]] = field(default_factory=list)
 
     @property
     def texts(self) -> list[str]: return [''.join(t.text for t in c) for c in self.columns]
@@ -100,14 +85,14 @@ class Writing:
     def _repr_html_(self): return self.html()
 
 # %% ../../nbs/lab/02_playground.ipynb #20ca70bf
-def grouped(
-    pieces: Iterable,
+def group_by_time(
+    chunks: Iterable,
     seconds: float = 0.05,  # between groups
 ) -> Iterator[list]:
     "Put together what comes quickly; the first comes alone"
     group, last = [], -math.inf
-    for piece in pieces:
-        group.append(piece)
+    for chunk in chunks:
+        group.append(chunk)
         if time.perf_counter() - last >= seconds:
             yield group
             group, last = [], time.perf_counter()
@@ -127,9 +112,9 @@ class LiveWidget(anywidget.AnyWidget):
         super().__init__(**kwargs)
         self.thread, self.halt, self.handle, self.lock = None, threading.Event(), None, threading.RLock()
         self.actions = {'hello': self._hello, 'stop': lambda _: self.stop(), 'keep': lambda _: self.keep()}
-        self.on_msg(self._hear)
+        self.on_msg(self._on_message)
 
-    def _hear(self, _, message: dict, buffers: list):
+    def _on_message(self, _, message: dict, buffers: list):
         "Something was clicked"
         with self._told(): self.actions[message.get('do')](message)
 
@@ -151,7 +136,7 @@ class LiveWidget(anywidget.AnyWidget):
             if before: before.join()
             with self._told(): work(halt)
         self.halt, self.thread = halt, threading.Thread(target=copy_context().run, args=(go,), daemon=True)
-        make_way()
+        release_threads()
         self.thread.start()
 
     @property
@@ -182,10 +167,10 @@ class Playground(LiveWidget):
         run: str | Path | Run | Learner,  # who writes
         **sampling,  # how to begin: prompt='HAMLET:', temperature=0.7
     ):
-        self.author = author(run)
-        seed = sampling.get('seed', self.author.sample.seed)  # none: a new one each time
-        self.settings = sample_settings(self.author.sample, **sampling).model_copy(update={'seed': seed})
-        super().__init__(kind='playground', about=dict(title=self.author.name, settings=self.settings.model_dump()))
+        self.generator = text_generator(run)
+        seed = sampling.get('seed', self.generator.sample.seed)  # none: a new one each time
+        self.settings = sample_settings(self.generator.sample, **sampling).model_copy(update={'seed': seed})
+        super().__init__(kind='playground', about=dict(title=self.generator.name, settings=self.settings.model_dump()))
         self.writing = None
         self.actions['write'] = lambda m: self.begin(lambda halt: self.write(m['prompt'], m['n'], halt, **m['settings']))
 
@@ -195,15 +180,15 @@ class Playground(LiveWidget):
         n: int = 1,  # texts side by side
         halt: threading.Event | None = None,  # set it, and writing stops
         **settings,  # by name: temperature=0.7, tokens=200, seed=1
-    ) -> Writing:
+    ) -> Generations:
         "Write, in the widget too where it is shown"
         if n < 1: raise ChatGoTError(f'n={n}: write at least one text.')
         s, halt, began = sample_settings(self.settings, **settings), halt or threading.Event(), time.perf_counter()
         if prompt is None: prompt = s.prompt
-        pieces = takewhile(lambda _: not halt.is_set(), stream(self.author.model(), self.author.tok, [prompt]*n, s, top=5))
-        self._start(Writing(prompt, s, [[] for _ in range(n)]))
+        chunks = takewhile(lambda _: not halt.is_set(), stream(self.generator.model(), self.generator.tok, [prompt]*n, s, top=5))
+        self._start(Generations(prompt, s, [[] for _ in range(n)]))
         try:
-            for group in grouped(pieces): self._add(group)
+            for group in group_by_time(chunks): self._add(group)
         finally:
             self.send({'do': 'end', 'tokens': sum(map(len, self.writing.columns)),
                        'seconds': time.perf_counter() - began, 'stopped': halt.is_set()})
@@ -213,12 +198,12 @@ class Playground(LiveWidget):
         "What was written last, to stay in a saved notebook"
         return self.writing.html() if self.writing else html.escape(repr(self))
 
-    def __repr__(self): return f"Playground of '{self.author.name}', a widget for JupyterLab; anywhere: .write('Once upon', n=2)"
+    def __repr__(self): return f"Playground of '{self.generator.name}', a widget for JupyterLab; anywhere: .write('Once upon', n=2)"
     def __str__(self): return str(self.writing or repr(self))
 
 # %% ../../nbs/lab/02_playground.ipynb #a213d61c
 @patch
-def _start(self: Playground, writing: Writing):
+def _start(self: Playground, writing: Generations):
     with self.lock:
         self.writing = writing
         self.send({'do': 'start'} | self._head())
@@ -229,10 +214,10 @@ def _head(self: Playground) -> dict:
     return {'prompt': w.prompt, 'seed': w.settings.seed, 'n': len(w.columns)}
 
 @patch
-def _add(self: Playground, pieces: list[Piece]):
+def _add(self: Playground, chunks: list[TokenChunk]):
     new = [[] for _ in self.writing.columns]
-    for p in pieces:
-        if p.text: new[p.row].append(token(p, self.author.tok))
+    for p in chunks:
+        if p.text: new[p.row].append(scored_token(p, self.generator.tok))
     with self.lock:
         for column, tokens in zip(self.writing.columns, new): column += tokens
         self.send({'do': 'tokens', 'tokens': [[i, tokens] for i, tokens in enumerate(new) if tokens]})
@@ -259,8 +244,8 @@ class ChatBox(LiveWidget):
         chat: Chat,
     ):
         self.chat = chat
-        most = [n for n, _ in chat.author.speakers.most_common(30)]
-        super().__init__(kind='chat', about=dict(title=chat.author.name, speakers=sorted({*most, chat.as_})))
+        most = [n for n, _ in chat.generator.speakers.most_common(30)]
+        super().__init__(kind='chat', about=dict(title=chat.generator.name, speakers=sorted({*most, chat.as_})))
         self.actions |= {'say': lambda m: self.begin(lambda halt: self.say(m['text'], halt)),
                          'talk_to': lambda m: self._change(lambda: chat.talk_to(m['name'])),
                          'new': lambda _: self._change(chat.forget)}
@@ -273,13 +258,13 @@ class ChatBox(LiveWidget):
         "Say something and wait for the answer, which the widget shows as it comes"
         halt, answer = halt or threading.Event(), ''
         try:
-            pieces = self.chat.stream(said)
-            self._tell([*self.chat.turns, (self.chat.me, said.strip()), (self.chat.as_, '')], busy=True)
-            for group in grouped(takewhile(lambda _: not halt.is_set(), pieces)):
+            chunks = self.chat.stream(said)
+            self._notify([*self.chat.turns, (self.chat.me, said.strip()), (self.chat.as_, '')], busy=True)
+            for group in group_by_time(takewhile(lambda _: not halt.is_set(), chunks)):
                 answer += ''.join(group)
                 self.send({'do': 'more', 'text': ''.join(group)})
-            pieces.close()
-        finally: self._tell(self.chat.turns)
+            chunks.close()
+        finally: self._notify(self.chat.turns)
         return answer.rstrip()
 
     def html(self) -> str:
@@ -288,7 +273,7 @@ class ChatBox(LiveWidget):
         return f'<div style="display:flex;flex-direction:column;gap:8px;max-width:44em">{bubbles}</div>'
 
     def __repr__(self):
-        return f"Chat with {self.chat.as_} of '{self.chat.author.name}', a widget for JupyterLab; anywhere: .say('Who is there?')"
+        return f"Chat with {self.chat.as_} of '{self.chat.generator.name}', a widget for JupyterLab; anywhere: .say('Who is there?')"
     def __str__(self): return str(self.chat) or repr(self)
 
 # %% ../../nbs/lab/02_playground.ipynb #2c96a35c
@@ -299,17 +284,17 @@ def _bubble(name: str, text: str, mine: bool) -> str:
             f'<div style="font-size:80%;font-weight:600;opacity:.7">{html.escape(name)}</div>{html.escape(text)}</div>')
 
 @patch
-def _tell(self: ChatBox, turns: list[tuple[str, str]], busy: bool = False):
+def _notify(self: ChatBox, turns: list[tuple[str, str]], busy: bool = False):
     self.send({'do': 'turns', 'turns': [[n, t, n == self.chat.me] for n, t in turns],
                'busy': busy, 'as_': self.chat.as_, 'me': self.chat.me})
 
 @patch
-def _hello(self: ChatBox, _: dict): self._tell(self.chat.turns, self.busy)
+def _hello(self: ChatBox, _: dict): self._notify(self.chat.turns, self.busy)
 
 @patch
 def _change(self: ChatBox, change: Callable[[], object]):
     change()
-    self._tell(self.chat.turns)
+    self._notify(self.chat.turns)
 
 def chat(
     run: str | Path | Run | Learner,  # a run, its folder or name, or a learner
@@ -318,4 +303,4 @@ def chat(
     **sampling,  # settings by name: temperature=0.7, tokens=200, seed=1
 ) -> ChatBox:
     "Talk to a character of the text"
-    return ChatBox(Chat(run, as_, me, **sampling))
+    return ChatBox(Chat(text_generator(run), as_, me, **sampling))

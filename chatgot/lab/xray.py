@@ -21,13 +21,13 @@ from matplotlib import rc_context
 from matplotlib.axes import Axes
 from torch import Tensor
 
-from ..core.plots import Picture
+from ..core.plots import InlineFigure
 from ..text.tokenizer import Tokenizer
 from ..models.gpt import GPT
 from ..train.run_folder import Run
-from ..evaluate.interpret import (Ablation, EmbeddingMap, Habits, Lens, Surprise, Trace,
+from ..evaluate.interpret import (Ablation, EmbeddingMap, HeadPatterns, Lens, Surprise, Trace,
                                         embedding_map, trace)
-from .playground import _BOX, LiveWidget, _lab_files, _legend, _span, seen
+from .playground import _BOX, LiveWidget, _lab_files, _legend, _span, show_whitespace
 
 # %% ../../nbs/lab/04_xray.ipynb #c37f8789
 @patch
@@ -38,12 +38,12 @@ def _repr_html_(self: Surprise) -> str:
             f'<div style="{_BOX}">{first}{"".join(map(_span, self.tokens))}</div></div>')
 
 # %% ../../nbs/lab/04_xray.ipynb #55da3251
-def blue(share: float) -> str: return f'background:rgba(74,144,217,{0.8*share:.2f})'
+def blue_style(share: float) -> str: return f'background:rgba(74,144,217,{0.8*share:.2f})'
 
 def _cell(text: str, style: str = 'opacity:.7', title: str = '') -> str:
     return f'<td style="padding:2px 5px;text-align:center;white-space:pre;{style}" title="{title}">{html.escape(text)}</td>'
 
-def table(
+def static_table(
     rows: Iterable[tuple[str, Iterable[str]]],  # name and cells
 ) -> str:
     "Rows of a still"
@@ -55,8 +55,8 @@ def table(
 # %% ../../nbs/lab/04_xray.ipynb #0f1dee81
 def _guess(text: str, after: str, guesses: list[tuple[str, float]]) -> str:
     best, p = guesses[0]
-    title = '&#10;'.join(map(html.escape, [f'after {seen(text)}', *(f'{seen(text)} {p:.1%}' for text, p in guesses)]))
-    return _cell(seen(best), blue(p) + (';font-weight:700' if best == after else ''), title)
+    title = '&#10;'.join(map(html.escape, [f'after {show_whitespace(text)}', *(f'{show_whitespace(text)} {p:.1%}' for text, p in guesses)]))
+    return _cell(show_whitespace(best), blue_style(p) + (';font-weight:700' if best == after else ''), title)
 
 @patch
 def _repr_html_(
@@ -65,18 +65,18 @@ def _repr_html_(
 ) -> str:
     texts, came = self.texts[:most], [*self.texts[1:], ''][:most]
     rows = [(f'layer {l}' if l else 'embedding', map(_guess, texts, came, row)) for l, row in enumerate(self.guesses_LTN)]
-    plain = lambda texts: [_cell(seen(text)) for text in texts]
-    return table([('came', plain(came)), *rows[::-1], ('read', plain(texts))])
+    plain = lambda texts: [_cell(show_whitespace(text)) for text in texts]
+    return static_table([('came', plain(came)), *rows[::-1], ('read', plain(texts))])
 
 # %% ../../nbs/lab/04_xray.ipynb #9aa79e65
 def _share(x: float) -> str: return '–' if math.isnan(x) else f'{x:.0%}'
 
 @patch
-def _repr_html_(self: Habits) -> str:
-    tint = lambda x: _cell(_share(x), '' if math.isnan(x) else blue(x))
+def _repr_html_(self: HeadPatterns) -> str:
+    tint = lambda x: _cell(_share(x), '' if math.isnan(x) else blue_style(x))
     heads = [(f'layer {l}, head {h}', [tint(s[l, h]) for s in self.scores_LH.values()])
              for l, h in np.ndindex(self.distance_LHT.shape[:2])]
-    return table([('', map(_cell, self.scores_LH)), ('by chance', [_cell(_share(x)) for x in self.chance.values()]), *heads])
+    return static_table([('', map(_cell, self.scores_LH)), ('by chance', [_cell(_share(x)) for x in self.chance.values()]), *heads])
 
 # %% ../../nbs/lab/04_xray.ipynb #915c8957
 def _bar(name: str, value: float, most: float) -> str:
@@ -98,12 +98,12 @@ def _repr_html_(self: Ablation) -> str:
             f'<div style="display:flex;flex-wrap:wrap;gap:8px 24px">{heads}{neurons}</div></div>')
 
 # %% ../../nbs/lab/04_xray.ipynb #d7820718
-INK = '#808890'
-QUIET = {f'{what}color': INK for what in ('axes.edge', 'axes.label', 'text.', 'xtick.', 'ytick.')} | {
+INK_COLOR = '#808890'
+PLOT_STYLE = {f'{what}color': INK_COLOR for what in ('axes.edge', 'axes.label', 'text.', 'xtick.', 'ytick.')} | {
     'figure.facecolor': 'none', 'axes.facecolor': 'none', 'font.size': 8, 'axes.titlesize': 8}
 
-def _axes(width: float, height: float) -> tuple[Picture, Axes]:
-    fig = Picture(figsize=(width, height), layout='constrained')
+def _axes(width: float, height: float) -> tuple[InlineFigure, Axes]:
+    fig = InlineFigure(figsize=(width, height), layout='constrained')
     ax = fig.subplots()
     ax.spines[:].set_visible(False)
     ax.set(xticks=[], yticks=[])
@@ -114,7 +114,7 @@ def _show(ax: Axes, share_NN: np.ndarray):
     "Blue, as much of it as the share says"
     ax.imshow(np.stack([*(np.full(share_NN.shape, c/255) for c in (74, 144, 217)), share_NN], -1), interpolation='nearest')
 
-def _plain(texts: Iterable[str]) -> list[str]: return [seen(text).replace('$', r'\$') for text in texts]  # $ begins a formula
+def _plain(texts: Iterable[str]) -> list[str]: return [show_whitespace(text).replace('$', r'\$') for text in texts]  # $ begins a formula
 
 def thumbnails(
     look_LHTT: Tensor,  # attention
@@ -126,12 +126,12 @@ def thumbnails(
 
 # %% ../../nbs/lab/04_xray.ipynb #a246c889
 @patch
-def plot(self: Trace) -> Picture:
+def plot(self: Trace) -> InlineFigure:
     "The attention of every head: a token (row) looks at those before it (columns)"
     small = np.pad(thumbnails(self.look_LHTT, 64)/255, ((0, 0), (0, 0), (0, 3), (0, 3)))
     L, H, n, _ = small.shape
     width = min(1.4*H + 0.6, 12)
-    with rc_context(QUIET):
+    with rc_context(PLOT_STYLE):
         fig, ax = _axes(width, width*L/H)
         _show(ax, small.transpose(0, 2, 1, 3).reshape(L*n, H*n))
         ax.set_xticks(n*np.arange(H) + n/2, [f'head {h}' for h in range(H)])
@@ -145,10 +145,10 @@ def plot_head(
     self: Trace,
     layer: int,  # from 0
     head: int,  # from 0
-) -> Picture:
+) -> InlineFigure:
     "The attention of a head: a token (row) looks at those before it (columns)"
     self._check(layer, head)
-    with rc_context(QUIET):
+    with rc_context(PLOT_STYLE):
         fig, ax = _axes(5, 5)
         _show(ax, self.look_LHTT[layer, head].float().cpu().numpy()**0.5)
         ax.set(title=f'layer {layer}, head {head}')
@@ -157,13 +157,13 @@ def plot_head(
     return fig
 
 # %% ../../nbs/lab/04_xray.ipynb #c9ada976
-_COLORS = {'lower': '#4a90d9', 'upper': '#ab5fc4', 'digit': '#e07b00', 'mark': '#3f9b46', 'space': '#e0534f', 'other': INK}
+_COLORS = {'lower': '#4a90d9', 'upper': '#ab5fc4', 'digit': '#e07b00', 'mark': '#3f9b46', 'space': '#e0534f', 'other': INK_COLOR}
 
 @patch
-def plot(self: EmbeddingMap) -> Picture:
+def plot(self: EmbeddingMap) -> InlineFigure:
     "The tokens, in the colour of their class"
     style = dict(ha='center', va='center', family='monospace', fontsize=10)
-    with rc_context(QUIET):
+    with rc_context(PLOT_STYLE):
         fig, ax = _axes(8, 4.5)
         ax.scatter(*self.xy_V2.T, s=0)
         for text, k, (x, y) in zip(_plain(self.texts), self.kinds, self.xy_V2): ax.text(x, y, text, color=_COLORS[k], **style)
@@ -204,8 +204,8 @@ class XRay(LiveWidget):
 
     def result(
         self,
-        what: str,  # surprise, lens, habits or ablation
-    ) -> Surprise | Lens | Habits | Ablation:
+        what: str,  # surprise, lens, head_patterns or ablation
+    ) -> Surprise | Lens | HeadPatterns | Ablation:
         "A result, computed once"
         if what not in self.known: self.known[what] = getattr(self.trace, what)()
         return self.known[what]
@@ -220,7 +220,7 @@ def _surprise(x: XRay, _) -> dict:
     return dict(first=s.first, tokens=s.tokens, nats=float(s.nats_T.mean()) if s.tokens else 0)
 
 def _attention(x: XRay, _) -> tuple[dict, bytes]:
-    small, h = thumbnails(x.trace.look_LHTT, 32), x.result('habits').scores_LH['previous']
+    small, h = thumbnails(x.trace.look_LHTT, 32), x.result('head_patterns').scores_LH['previous']
     L, H, size, _ = small.shape
     return dict(n_layer=L, n_head=H, size=size, head=[int(i) for i in np.unravel_index(h.argmax(), h.shape)]), small.tobytes()
 
@@ -229,7 +229,7 @@ def _head(x: XRay, ask: dict) -> tuple[dict, bytes]:
     return {}, np.round(x.trace.look_LHTT[tuple(ask['head'])].float().cpu().numpy()*65535).astype('<u2').tobytes()
 
 def _heads(x: XRay, _) -> dict:
-    h = x.result('habits')
+    h = x.result('head_patterns')
     scores, chance = ({k: _numbers(np.array(v)) for k, v in d.items()} for d in (h.scores_LH, h.chance))
     return dict(scores=scores, chance=chance, distance=_numbers(h.distance_LHT[..., :32]))
 
@@ -243,7 +243,7 @@ def _embeddings(x: XRay, _) -> dict:
     return dict(texts=m.texts, kinds=m.kinds, xy=m.xy_V2.tolist(), share=m.share_2.tolist(), like=m.like_VN.tolist())
 
 # %% ../../nbs/lab/04_xray.ipynb #7e978041
-VIEWS = {'surprise': _surprise, 'attention': _attention, 'head': _head, 'heads': _heads,
+VIEW_DATA = {'surprise': _surprise, 'attention': _attention, 'head': _head, 'heads': _heads,
          'ablation': _ablation, 'embeddings': _embeddings,
          'lens': lambda x, _: dict(guesses=x.result('lens').guesses_LTN),
          'pairs': lambda x, ask: dict(pairs=x.trace.pairs(*ask['head'])),
@@ -252,10 +252,10 @@ VIEWS = {'surprise': _surprise, 'attention': _attention, 'head': _head, 'heads':
 @patch
 def look(
     self: XRay,
-    ask: dict,  # 'what', of `VIEWS`, and which head or heads
+    ask: dict,  # 'what', of `VIEW_DATA`, and which head or heads
 ):
     "Compute what a view needs and send it"
-    data = VIEWS[ask['what']](self, ask)
+    data = VIEW_DATA[ask['what']](self, ask)
     data, *buffers = data if isinstance(data, tuple) else (data,)
     self.send({'do': 'show', 'what': ask['what'], 'data': data}, buffers)
     if ask['what'] == 'ablation': self.keep()
@@ -268,7 +268,7 @@ def _section(name: str, inner: str, is_open: bool) -> str:
     title = f'<summary style="cursor:pointer;padding:2px 0">{name}</summary>'
     return f'<details{" open" if is_open else ""} style="margin:4px 0">{title}{inner}</details>'
 
-def _img(fig: Picture, alt: str) -> str:
+def _img(fig: InlineFigure, alt: str) -> str:
     data = base64.b64encode(fig._repr_png_()).decode()
     return f'<img src="data:image/png;base64,{data}" alt="{alt}" style="max-width:100%;background:none">'
 
@@ -277,7 +277,7 @@ def html(self: XRay) -> str:
     "Every view as it is now, to stay in a saved notebook"
     still = lambda what: self.result(what)._repr_html_()
     shown = {'Surprise': still('surprise'), 'Attention': _img(self.trace.plot(), 'attention of every head'),
-             'Logit lens: what each layer would say next': still('lens'), 'What each head looks at': still('habits')}
+             'Logit lens: what each layer would say next': still('lens'), 'What each head looks at': still('head_patterns')}
     if 'ablation' in self.known: shown['Ablation'] = still('ablation')
     shown['Embeddings'] = _img(embedding_map(self.trace.model, self.trace.tok).plot(), 'token embeddings in two dimensions')
     parts = ''.join(_section(name, inner, i < 2) for i, (name, inner) in enumerate(shown.items()))

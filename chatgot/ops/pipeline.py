@@ -13,21 +13,21 @@ from typing import Callable, Iterable
 from fastai.learner import Learner
 
 import chatgot.text.report  # adds Corpus.report
-from ..core.distributed import world
+from ..core.distributed import rank_and_world_size
 from ..core.errors import ChatGoTError
 from ..core.files import write_atomic
 from ..core.settings import Settings
 from ..text.corpus import Corpus
 from ..generate.sampling import generate
 from ..train.learner import Tracker
-from ..train.run import carry_out, check_same, prepare, resume
+from ..train.run import check_same_settings, prepare_run, resume, run_training
 from ..train.run_folder import Run
 from ..evaluate.report import evaluate
 
 # %% ../../nbs/ops/01_pipeline.ipynb #a2155013
 def _prepare(run: Run, settings: Settings) -> Learner | None:  # ready to train, if the run is new
     "The run folder, and a report on the text in it"
-    learn = None if run.folder.exists() else prepare(settings, run.name, run.folder.parent)[0]
+    learn = None if run.folder.exists() else prepare_run(settings, run.name, run.folder.parent)[0]
     report = Corpus.load(settings.data.corpus).report()
     write_atomic(run.folder/'corpus.json', json.dumps(report.dict(), ensure_ascii=False, indent=1) + '\n')
     return learn
@@ -44,11 +44,11 @@ def pipeline(
     say: Callable[[str], None] = print,  # told of each stage
 ) -> Run:  # not finished, if the training was stopped
     "Carry out what is left of a run: prepare, train, evaluate, generate"
-    if world()[1] > 1: raise ChatGoTError('A pipeline runs in one process. With torchrun, use chatgot train.')
+    if rank_and_world_size()[1] > 1: raise ChatGoTError('A pipeline runs in one process. With torchrun, use chatgot train.')
     run = Run(Path(out)/name)
-    if run.folder.exists(): check_same(run, settings)
+    if run.folder.exists(): check_same_settings(run, settings)
     made, results = {}, {'prepare': 'corpus.json', 'train': None, 'evaluate': 'evaluation.json', 'generate': 'generated.txt'}
-    train = lambda: carry_out(learn, run, trackers) if (learn := made.get('prepare')) else resume(run, trackers)
+    train = lambda: run_training(learn, run, trackers) if (learn := made.get('prepare')) else resume(run, trackers)
     ways = {'prepare': lambda: _prepare(run, settings), 'train': train, 'evaluate': lambda: evaluate(run),
             'generate': lambda: _generate(run, settings)}
     for stage, result in results.items():

@@ -22,7 +22,7 @@ from torch import Tensor
 from ..core.devices import pick_device
 from ..core.errors import ChatGoTError
 from .corpus import Corpus
-from .token_cache import token_arrays, token_file
+from .token_cache import encode_corpus, token_file
 from .tokenizer import Tokenizer, token_dtype
 
 # %% ../../nbs/text/07_batches.ipynb #a294d27a
@@ -221,7 +221,7 @@ class TextDataLoaders(DataLoaders):
 
         def tokens(part: Corpus) -> ResidentTokens | MappedTokens:
             if not fits: return MappedTokens(token_file(part, tok, folder), dtype, device)
-            return ResidentTokens(np.concatenate([np.empty(0, dtype), *token_arrays(part, tok)]), device)
+            return ResidentTokens(np.concatenate([np.empty(0, dtype), *encode_corpus(part, tok)]), device)
 
         train, valid = map(tokens, corpus.split(val_fraction, by=split, seed=seed))
         settings = dict(corpus=corpus.source or corpus.name, seq_len=seq_len, val_fraction=val_fraction, split=split)
@@ -242,3 +242,14 @@ def show_batch(self: TextDataLoaders, max_n: int = 4, width: int = 60):
     rows = [[repr(self.tok.decode(t.cpu()[:width])) for t in xy] for xy in zip(*self.one_batch())]
     with pd.option_context('display.max_colwidth', None):
         display_df(pd.DataFrame(rows[:max_n], columns=['input', 'target']))
+
+# %% ../../nbs/text/07_batches.ipynb #35d1bf64
+@patch
+def train_text(
+    self: TextDataLoaders,
+    size: int = 1 << 16,  # tokens at a time
+) -> Iterator[str]:  # chunks, in order
+    "The training text, decoded from its tokens; the last token, which no window starts with, is left out"
+    tokens, last = self.train.tokens, len(self.train.tokens) - 1
+    for i in range(0, last, size):
+        yield self.tok.decode(tokens.windows(np.array([i]), min(size, last - i))[0][0].cpu())

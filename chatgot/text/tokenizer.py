@@ -17,7 +17,7 @@ from typing import Protocol, Sequence
 import numpy as np
 from fastcore.basics import patch
 
-from ..core.errors import ChatGoTError, nearest
+from ..core.errors import ChatGoTError, did_you_mean
 from ..core.files import write_atomic
 from .corpus import Corpus
 
@@ -80,7 +80,7 @@ def train(cls: CharTokenizer,
 ) -> CharTokenizer:
     "Know every character of a text"
     seen = np.zeros(_N_CODES, bool)
-    for piece in [text] if isinstance(text, str) else text.pieces(): seen[code_points(piece)] = True
+    for chunk in [text] if isinstance(text, str) else text.chunks(): seen[code_points(chunk)] = True
     if not seen.any(): raise ChatGoTError("Can't train a tokenizer: the text is empty.")
     if unk is not None and len(unk) != 1: raise ChatGoTError(f'unk={unk!r} must be a single character.')
     if unk is not None: seen[ord(unk)] = True
@@ -223,7 +223,7 @@ def load_tokenizer(
     "Read any tokenizer"
     path = Path(source)
     if not path.exists() and not path.suffix and '/' not in str(source): raise ChatGoTError(
-        f"There is no tokenizer '{source}'. {nearest(str(source), [*TOKENIZERS, 'bpe'])}\n"
+        f"There is no tokenizer '{source}'. {did_you_mean(str(source), [*TOKENIZERS, 'bpe'])}\n"
         "It may also be a file, a folder, or owner/name on Hugging Face's hub.")
     file = path/'tokenizer.json' if path.is_dir() else path
     kind = _read(file).get('type') if file.suffix == '.json' and (file.exists() or file == path) else None
@@ -231,5 +231,5 @@ def load_tokenizer(
         from chatgot.text.bpe import BPETokenizer
         return BPETokenizer.load(source)
     if not isinstance(kind, str) or kind not in TOKENIZERS:
-        raise ChatGoTError(f'{path}: there is no tokenizer {kind!r}. {nearest(str(kind), TOKENIZERS)}')
+        raise ChatGoTError(f'{path}: there is no tokenizer {kind!r}. {did_you_mean(str(kind), TOKENIZERS)}')
     return TOKENIZERS[kind].load(file)
