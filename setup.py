@@ -31,7 +31,8 @@ setup(
     classifiers=['Development Status :: 3 - Alpha', 'Framework :: Jupyter', 'Intended Audience :: Education', 'Intended Audience :: Science/Research',
                  'Programming Language :: Python :: 3', 'Topic :: Scientific/Engineering :: Artificial Intelligence', 'Typing :: Typed'],
     packages=find_packages(include=['chatgot', 'chatgot.*']),
-    package_data={'chatgot': ['py.typed', 'configs/**/*.yaml', 'serve/*.html', 'lab/*.js', 'lab/*.css', 'tutorials/*.ipynb']},  # chatgot/tutorials is a link to nbs/tutorials
+    package_data={'chatgot': ['py.typed', 'configs/**/*.yaml', 'core/*.css', 'serve/*.html', 'lab/*.js', 'lab/*.css',
+                              'tutorials/*.ipynb']},  # chatgot/tutorials is a link to nbs/tutorials
     python_requires='>=' + cfg['min_python'],
     install_requires=cfg['requirements'].split(),
     extras_require={k.removesuffix(EXTRA): v.split() for k, v in cfg.items() if k.endswith(EXTRA)},

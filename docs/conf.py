@@ -39,7 +39,7 @@ def anchors(app, doctree):
     page, index = app.env.current_document.docname, app.env.domains.python_domain
     sections = [*doctree.findall(nodes.section)]
     own = [s for s in sections if {'class', 'function', 'method'} & {*s['classes']}]
-    first = {s[0].astext().lower(): s for s in reversed(own)}  # `Author` and `author` would have the same
+    first = {s[0].astext().lower(): s for s in reversed(own)}  # `Trace` and `trace` would have the same
     for s in sections: s['ids'] = [f'{i}-' if i in first else i for i in s['ids']]
     for anchor, s in first.items(): s['ids'] = [anchor]
     for s in own: index.note_object(NAMES[page, s[0].astext()], s['classes'][0], s['ids'][0], location=s)

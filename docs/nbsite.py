@@ -9,7 +9,6 @@ import json
 import posixpath
 import re
 import sys
-from collections import defaultdict
 from itertools import groupby
 from pathlib import Path
 from typing import NamedTuple
@@ -22,9 +21,12 @@ from nbdev.doclinks import NbdevLookup, nbglob, patch_name
 from nbdev.process import NBProcessor
 from nbdev.processors import add_links, hide_, hide_line, rm_export, strip_ansi
 
+from chatgot import ROOMS
+
 cfg, HERE = get_config(), Path(__file__).parent
 NBS, README, STAGED, BUILT = cfg.nbs_path, cfg.config_path/'README.md', cfg.config_path/'_proc', cfg.config_path/cfg.doc_path
 INDEX, SITE = NBS/'index.ipynb', f'{cfg.doc_host}{cfg.doc_baseurl}/'
+TITLES = {'cli': 'Command line'}  # of rooms whose name is not their title
 DEFS = ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef
 TAGS = {'echo: false': 'remove-input', 'output: false': 'remove-output', 'code-fold: true': 'hide-input'}
 LINK = re.compile(r'(?<!!)\[((?:[^\[\]]|\[[^\]]*\])*)\]\(([^()#\s]*)(#[^()\s]*)?\)')
@@ -33,7 +35,7 @@ LINK = re.compile(r'(?<!!)\[((?:[^\[\]]|\[[^\]]*\])*)\]\(([^()#\s]*)(#[^()\s]*)?
 # Names and links
 
 def page_name(path):
-    "`text/11_corpus.ipynb` is the page `text/corpus`, as nbdev names it"
+    "`text/02_corpus.ipynb` is the page `text/corpus`, as nbdev names it"
     folder, file = posixpath.split(str(path).lower().removesuffix('.ipynb'))
     return posixpath.join(folder, re.sub(r'^[0-9]+[a-z0-9]*_', '', file))
 
@@ -50,7 +52,7 @@ def relink(s, folder, to):
 
 
 def off(c):
-    "What `#| echo: false` and its like ask to leave out of a cell"
+    "What `#| echo: false` and similar directives leave out of a cell"
     return {TAGS[d] for k, v in c.directives_.items() if (d := f'{k} {" ".join(v)}') in TAGS}
 
 
@@ -85,9 +87,9 @@ def readme_code(c):
 def readme():
     "The text of README.md: the front page without its hidden cells, nothing run"
     cells = NBProcessor(INDEX, [rm_export, add_links], process=True).nb.cells
-    parts = [readme_code(c) if c.cell_type == 'code' else readme_markdown(c.source) for c in cells]
+    blocks = [readme_code(c) if c.cell_type == 'code' else readme_markdown(c.source) for c in cells]
     made = f'<!-- Made from {NBS.name}/{INDEX.name} by docs/nbsite.py --readme: edit that -->'
-    return '\n\n'.join(p.strip() for p in [made, *parts] if p.strip()) + '\n'
+    return '\n\n'.join(p.strip() for p in [made, *blocks] if p.strip()) + '\n'
 
 
 # Pages
@@ -109,7 +111,7 @@ def public(name): return not any(part.startswith('_') for part in name.split('.'
 
 
 def signature(o, lines):
-    "The lines of a function before its body, as they are written, with what they say of each parameter"
+    "The lines of a function before its body, as they are written, with the comments on its parameters"
     start, first = min(d.lineno for d in [o, *o.decorator_list]) - 1, o.body[0]
     *before, last = lines[start:first.lineno]
     return '\n'.join([*before, last.encode()[:first.col_offset].decode()]).rstrip()
@@ -130,12 +132,12 @@ def documented(name, o, source):
     lines, kind = source.splitlines(), 'class' if isinstance(o, ast.ClassDef) else 'method' if '.' in name else 'function'
     o.decorator_list = []
     shape = '\n'.join(skeleton(o, lines)) if kind == 'class' else signature(o, lines)
-    said = NbdevLookup().linkify(ast.get_docstring(o) or '') or ''
-    return f'{{.{kind}}}\n### `{name}`\n\n{said}\n\n```python\n{shape}\n```'
+    docstring = NbdevLookup().linkify(ast.get_docstring(o) or '') or ''
+    return f'{{.{kind}}}\n### `{name}`\n\n{docstring}\n\n```python\n{shape}\n```'
 
 
 class Chapter:
-    "A notebook on its way to a page"
+    "A notebook to become a page"
     pages = []
 
     def __init__(self, path):
@@ -231,9 +233,9 @@ def text_page(path, pages=[]):
 
 
 def room(folder, pages, front):
-    "A folder of chapters; what happens there is said in the table of the front page"
+    "A folder of chapters, described by its row of the front page's table"
     row = re.search(rf'^\| \[{folder}\]\([^)]*\) \| (.*) \|$', front, re.M)
-    return contents(f'{folder}/index', folder.capitalize(), relink(row[1], '', lambda p: url(p, folder)) if row else '', pages)
+    return contents(f'{folder}/index', TITLES.get(folder, folder.capitalize()), relink(row[1], '', lambda p: url(p, folder)) if row else '', pages)
 
 
 def names(chapters):
@@ -246,25 +248,32 @@ def names(chapters):
             yield f'- [`{n}`]({p.name}.html#{n.lower()}): {(ast.get_docstring(o) or " ").splitlines()[0]}'.rstrip(': ')
 
 
+def curated(chapters):
+    "The names of `from chatgot.all import *`, each with the first line of its docstring"
+    source = '\n'.join(c.source for p in chapters if p.module == f'{cfg.lib_name}.all' for c in p.exported)
+    modules = {a.name: n.module for n in ast.parse(source).body if isinstance(n, ast.ImportFrom) for a in n.names}
+    yield f'\n## `from {cfg.lib_name}.all import *`\n'
+    for name, module in sorted(modules.items(), key=lambda i: i[0].lower()):
+        # where it is defined, if that module only passes it on
+        p, o = next((p, d[name]) for p in sorted(chapters, key=lambda p: p.module != module) for d in map(defined, p.exported) if name in d)
+        yield f'- [`{name}`]({p.name}.html#{name.lower()}): {ast.get_docstring(o).splitlines()[0]}'
+
+
 def site():
-    "All pages. Folders and numbers give their order: tutorials, rooms, benchmarks; what starts with a 7 is to look things up"
-    chapters = sorted(map(Chapter, set(nbglob(NBS, as_path=True)) - {INDEX}), key=lambda p: (p.number, p.path))
-    kinds = defaultdict(list)
-    for p in chapters:
-        kinds[p.folder if p.folder in ('tutorials', 'bench') else 'reference' if p.number // 10 == 7 else 'chapters'].append(p)
+    "All pages: tutorials, the rooms in the order of their imports, benchmarks, reference; numbers give the order inside a folder"
+    order = ['tutorials', *ROOMS, 'reference']
+    chapters = sorted(map(Chapter, set(nbglob(NBS, as_path=True)) - {INDEX}), key=lambda p: (order.index(p.folder), p.number, p.path))
+    folders = {folder: [*group] for folder, group in groupby(chapters, lambda p: p.folder)}
     front = Chapter(INDEX)
-    table, how, rooms = '\n'.join(c.source for c in front.cells), [], []
-    for folder, group in groupby(kinds['chapters'], lambda p: p.folder):
-        group = [*group]
-        if folder: rooms.append(room(folder, group, table))
-        how += rooms[-1:] if folder else group
+    table = '\n'.join(c.source for c in front.cells)
+    rooms = [room(folder, folders[folder], table) for folder in ROOMS if folder in folders and folder != 'bench']
     changes = text_page(cfg.config_path/'CHANGELOG.md')
     sections = [
         text_page(HERE/'start.md'),
-        contents('tutorials/index', 'Tutorials', 'Notebooks to run and to change.', kinds['tutorials']),
-        contents('chapters', 'How it works', 'Each module explains, shows and tests itself. In reading order:', how),
-        contents('bench/index', 'Benchmarks', 'What was measured, and how to measure it again.', kinds['bench']),
-        contents('reference', 'Reference', 'To look things up.', kinds['reference'], '\n'.join(names(chapters))),
+        contents('tutorials/index', 'Tutorials', 'Notebooks to run and to change.', folders['tutorials']),
+        contents('chapters', 'How it works', 'Each module explains, shows and tests itself. In reading order:', rooms),
+        contents('bench/index', 'Benchmarks', 'What was measured, and how to measure it again.', folders['bench']),
+        contents('reference', 'Reference', 'Settings, and every public name.', folders['reference'], '\n'.join([*curated(chapters), *names(chapters)])),
         text_page(cfg.config_path/'CONTRIBUTING.md', [changes]),
     ]
     front.cells.append(AttrDict(cell_type='markdown', source=toctree(sections)))
@@ -288,7 +297,7 @@ def write(pages):
 # Links
 
 def broken(built):
-    "Links that lead nowhere, and what a page would ask another host for"
+    "Broken links, and what a page would load from another host"
     from bs4 import BeautifulSoup
     files = [p for p in built.rglob('*.html') if '_static' not in p.parts]
     pages = {p: BeautifulSoup(p.read_text(encoding='utf-8'), 'html.parser') for p in files}

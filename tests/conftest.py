@@ -12,10 +12,10 @@ def pytest_collection_modifyitems(items):
 
 @pytest.fixture(scope='session', autouse=True)
 def chapters(request, tmp_path_factory):
-    "The notebooks that were asked for, at work from the beginning on all processors but one, which is for the other tests"
+    "The selected notebooks, running from the start on all processors but one, which is for the other tests"
     from test_notebooks import Chapters
     nbs = [i.callspec.params['nb'] for i in request.session.items if i.originalname == 'test_notebook']
     chapters = Chapters(nbs, tmp_path_factory.mktemp('notebooks'))
-    chapters.hire(os.cpu_count() - 1)
+    chapters.add_workers(os.cpu_count() - 1)
     yield chapters
     chapters.end()

@@ -1,4 +1,4 @@
-"A real JupyterLab and a real Chromium for tests: fixtures (conftest.py makes them known) and what a hand does there"
+"A real JupyterLab and a real Chromium for tests: fixtures (conftest.py imports them) and user actions"
 import os
 import re
 import shutil
@@ -27,7 +27,7 @@ def write_notebook(path, cells):
 
 
 def _environment(tmp):
-    "Folders of its own, so that nobody's settings matter"
+    "Environment variables for JupyterLab with separate folders, so that personal settings have no effect"
     names = ('CONFIG_DIR', 'DATA_DIR', 'RUNTIME_DIR', 'LAB_SETTINGS_DIR', 'LAB_WORKSPACES_DIR')
     own = {f'JUPYTER{"" if n.startswith("LAB") else "_"}{n}': str(tmp/n.lower()) for n in names}
     settings = tmp/'lab_settings_dir/@jupyterlab/apputils-extension'
@@ -37,7 +37,7 @@ def _environment(tmp):
 
 
 def wait_for_server(url, process, log, seconds=90):
-    "Wait until Jupyter answers; it prints its address a moment before"
+    "Wait until Jupyter answers; it prints its address a moment earlier"
     end = time.time() + seconds
     while True:
         try: return urlopen(f'{url}/api', timeout=1)
@@ -64,7 +64,7 @@ def lab(tmp_path_factory):
     yield SimpleNamespace(url=url, root=root, log=tmp/'lab.log')
     p.send_signal(signal.SIGTERM)  # also shuts its kernels down
     try: p.wait(30)
-    except subprocess.TimeoutExpired: p.kill()  # it may hang when a page leaves while it stops; a kernel ends without its server
+    except subprocess.TimeoutExpired: p.kill()  # it may hang if a page disconnects meanwhile; kernels end with their server
 
 
 @pytest.fixture(scope='session')
@@ -91,7 +91,7 @@ def open_notebook(page, url, name):
     from playwright.sync_api import expect
     for attempt in range(3):
         page.goto(f'{url}/doc/tree/{name}?reset')
-        # The toolbar says idle before there is a kernel, and a run is then dropped; the status bar tells the truth.
+        # The toolbar says idle before there is a kernel, and a cell run then is dropped; the status bar is right.
         # Now and then it stays "Unknown" after a cold start, and a reload helps.
         try: return expect(page.locator('#jp-main-statusbar')).to_contain_text('| Idle')
         except AssertionError:
@@ -102,7 +102,7 @@ def cell(page, i): return page.locator('.jp-Notebook .jp-CodeCell').nth(i)
 
 
 def start_cell(page, i):
-    "Run a cell and don't wait for its end"
+    "Run a cell without waiting for its end"
     cell(page, i).locator('.jp-InputArea-editor .cm-content').click()
     page.keyboard.press('Control+Enter')
     return cell(page, i)
@@ -112,13 +112,13 @@ def run_cell(page, i, seconds=60):
     "Run a cell to its end"
     from playwright.sync_api import expect
     c = start_cell(page, i)
-    # to_have_text reads textContent; innerText is '' for what JupyterLab has scrolled out
+    # to_have_text reads textContent; innerText is '' for cells outside the viewport
     expect(c.locator('.jp-InputPrompt')).to_have_text(re.compile(r'\[\d+\]'), timeout=seconds*1000)
     return c
 
 
 def save(page, path, seconds=30):
-    "Save the notebook; what is in the file then"
+    "Save the notebook and read the file"
     import nbformat
     before = path.stat().st_mtime_ns
     page.evaluate("window.jupyterapp.commands.execute('docmanager:save')")

@@ -1,23 +1,23 @@
-"Processes forked from one that has read PyTorch already: dozens of them would spend most of their lives reading it"
+"Processes forked from one that has imported PyTorch already: dozens of them would spend most of their time importing it"
 import multiprocessing
 import os
 import sys
 
 os.environ.setdefault('OMP_NUM_THREADS', '1')
 CONTEXT = multiprocessing.get_context('forkserver')
-CONTEXT.set_forkserver_preload(['chatgot.cli.app', 'chatgot.train.run', 'nbdev.test', 'pytest', 'program'])
+CONTEXT.set_forkserver_preload(['chatgot.__main__', 'chatgot.train.run', 'nbdev.test', 'pytest', 'program'])
 
 
-def fork(what, *args):
-    "Begin a function of this file in a process of its own"
-    p = CONTEXT.Process(target=what, args=args)
+def fork(function, *args):
+    "Start a function of this file in a process of its own"
+    p = CONTEXT.Process(target=function, args=args)
     p.start()
     return p
 
 
 def cli(cwd, args, env):
     "`chatgot ARGS`; what it prints is added to the files `out` and `err` in its folder"
-    from chatgot.cli.app.app import main
+    from chatgot.__main__ import main
     os.chdir(cwd)
     os.environ.update(env)
     for fd, name in ((1, 'out'), (2, 'err')): os.dup2(os.open(name, os.O_CREAT | os.O_WRONLY | os.O_APPEND), fd)

@@ -1,4 +1,4 @@
-"The program as a person meets it: typed in a terminal, interrupted, without a network, on a full disk"
+"The program as a user meets it: typed in a terminal, interrupted, without a network"
 import json
 import os
 import re
@@ -14,17 +14,17 @@ import pytest
 from lab import wait_for_server
 from program import cli, fork
 
-CHATGOT = Path(sys.executable).with_name('chatgot')
+CHATGOT = [sys.executable, '-m', 'chatgot']  # the script `chatgot` is tried by .ci/wheel
 SMALL = ('--corpus python data.seq_len=32 model.n_layer=1 model.n_embd=32 model.n_head=2 train.batch_size=8 train.device=cpu '
          'train.log_every=5 train.eval_every=50 train.sample_every=100000 train.save_every=20 sample.tokens=20').split()
 
 
 def start(cwd, *args, **env):
-    return subprocess.Popen([CHATGOT, *args], cwd=cwd, text=True, stdout=subprocess.PIPE, stderr=subprocess.PIPE, env=os.environ | env)
+    return subprocess.Popen([*CHATGOT, *args], cwd=cwd, text=True, stdout=subprocess.PIPE, stderr=subprocess.PIPE, env=os.environ | env)
 
 
-def ended(process, code):
-    "Wait for a program to end as it should; what it printed"
+def output(process, code):
+    "Wait for a program to end with an exit code; what it printed"
     out, err = process.communicate(timeout=120)
     assert process.returncode == code, out + err
     assert 'Traceback' not in err, err
@@ -32,7 +32,7 @@ def ended(process, code):
 
 
 def chatgot(cwd, *args, code=0, **env):
-    "The same, forked and to its end"
+    "The same, forked, and waited for"
     for name in ('out', 'err'): (cwd/name).unlink(missing_ok=True)
     p = fork(cli, cwd, args, env)
     p.join(120)
@@ -52,18 +52,19 @@ def wait_for(condition, process, seconds=90):
 def losses(run): return {r['step']: r['train_loss'] for r in map(json.loads, (run/'metrics.jsonl').read_text().splitlines())}
 
 
-def test_interrupt_saves_and_resume_goes_on_exactly(tmp_path):
-    p = start(tmp_path, 'train', *SMALL, '--name', 'cut', 'train.steps=600')
-    wait_for(lambda: (tmp_path/'runs/cut/metrics.jsonl').exists() and losses(tmp_path/'runs/cut'), p)
+def test_interrupt_saves_and_resume_continues_exactly(tmp_path):
+    p = start(tmp_path, 'train', *SMALL, '--name', 'interrupted', 'train.steps=600')
+    run = tmp_path/'runs'/'interrupted'
+    wait_for(lambda: (run/'metrics.jsonl').exists() and losses(run), p)
     p.send_signal(signal.SIGINT)
-    out = ended(p, 130)
-    stopped = max(losses(tmp_path/'runs/cut'))
-    assert f'saved at step {stopped}' in out and 'chatgot resume cut' in out
+    out = output(p, 130)
+    stopped = max(losses(run))
+    assert f'saved at step {stopped}' in out and 'chatgot resume interrupted' in out
     assert stopped < 600
-    assert 'chatgot generate cut' in chatgot(tmp_path, 'resume', 'cut')
+    assert 'chatgot generate interrupted' in chatgot(tmp_path, 'resume', 'interrupted')
     chatgot(tmp_path, 'train', *SMALL, '--name', 'whole', 'train.steps=600')
-    cut, whole = losses(tmp_path/'runs/cut'), losses(tmp_path/'runs/whole')
-    assert max(cut) == 600 and {k: cut[k] for k in whole} == whole
+    resumed, whole = losses(run), losses(tmp_path/'runs'/'whole')
+    assert max(resumed) == 600 and {k: resumed[k] for k in whole} == whole
 
 
 def test_steered_from_another_process(tmp_path):
@@ -71,20 +72,21 @@ def test_steered_from_another_process(tmp_path):
     p, run = start(tmp_path, 'train', *SMALL, '--name', 'far', 'train.steps=100000'), tmp_path/'runs'/'far'
     log = lambda: (run/'run.log').read_text()
     wait_for(lambda: (run/'metrics.jsonl').exists() and losses(run), p)
-    ask(run, 'pause')
+    send_request(run, 'pause')
     wait_for(lambda: log().splitlines()[-1].endswith('"message": "paused"}'), p)
     held = max(losses(run))
     time.sleep(1)
     assert max(losses(run)) == held
-    ask(run, 'resume')
+    send_request(run, 'resume')
     wait_for(lambda: max(losses(run)) > held + 20, p)
     err = chatgot(tmp_path, 'resume', 'far', code=2)
     assert 'is being trained by another process' in err
-    ask(run, 'branch', name='turned', settings=['train.lr=1e-4'])
+    send_request(run, 'branch', name='turned', settings=['train.lr=1e-4'])
     wait_for(lambda: (tmp_path/'runs'/'turned'/'run.log').exists() and 'training on' in (tmp_path/'runs'/'turned'/'run.log').read_text(), p)
-    ask(tmp_path/'runs'/'turned', 'stop')
-    assert 'chatgot resume turned' in ended(p, 130)
-    assert json.loads(log().splitlines()[-1])['event'] == 'stopped' and 'goes on as turned' in log()
+    send_request(tmp_path/'runs'/'turned', 'stop')
+    assert 'chatgot resume turned' in output(p, 130)
+    events = [json.loads(l) for l in log().splitlines()]
+    assert events[-1]['event'] == 'stopped' and any(e['event'] == 'branched' and e['run'] == 'turned' for e in events if 'event' in e)
 
 
 def test_no_network_for_a_builtin_text(tmp_path):
@@ -97,18 +99,21 @@ def test_no_network_for_a_builtin_text(tmp_path):
     assert not [f for f in (tmp_path/'cache').rglob('*') if f.is_file()]
 
 
-def test_lab_serves_the_quick_start(tmp_path):
+def test_lab_serves_the_tutorials(tmp_path):
     pytest.importorskip('jupyterlab')
     log = tmp_path/'log'
     with open(log, 'w') as f:
-        p = subprocess.Popen([CHATGOT, 'lab', '--no-browser', '--allow-root', '--ip=127.0.0.1', '--port=0', '--IdentityProvider.token=secret'],
-                             cwd=tmp_path, stdout=f, stderr=f)
+        p = subprocess.Popen([*CHATGOT, 'lab', '--no-browser', '--allow-root', '--ip=127.0.0.1', '--port=0',
+                              '--IdentityProvider.token=secret'], cwd=tmp_path, stdout=f, stderr=f)
     try:
         wait_for(lambda: re.search('(http://.*)/lab', log.read_text()), p)
         url = re.search('(http://.*)/lab', log.read_text())[1]
         wait_for_server(url, p, log)
-        with urlopen(f'{url}/api/contents/quickstart.ipynb?token=secret') as r: assert 'gpt_learner' in str(json.load(r)['content'])
-        with urlopen(f'{url}/lab/tree/quickstart.ipynb?token=secret') as r: assert 'JupyterLab' in r.read().decode()
+        get = lambda path: urlopen(f'{url}/{path}?token=secret').read().decode()
+        names = {f['name'] for f in json.loads(get('api/contents/chatgot-tutorials'))['content']}
+        assert names == {p.name for p in (Path(__file__).parents[1]/'nbs'/'tutorials').glob('*.ipynb')}
+        assert 'lm_learner' in get('api/contents/chatgot-tutorials/01_quickstart.ipynb')
+        assert 'JupyterLab' in get('lab/tree/chatgot-tutorials/01_quickstart.ipynb')
     finally:
         p.terminate()
         p.communicate(timeout=30)

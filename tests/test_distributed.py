@@ -18,7 +18,7 @@ SMALL = ('data.seq_len=16 model.n_layer=1 model.n_embd=16 model.n_head=2 model.d
          'train.sample_every=80 train.save_every=20 sample.tokens=20').split()
 ENV = {'CHATGOT_DATA__CORPUS': str(Path(__file__))}
 TORCHRUN = [sys.executable, '-m', 'torch.distributed.run', '--nproc-per-node', '2', '--no-python',
-            sys.executable, '-c', 'from chatgot.cli.app import main; main()']
+            sys.executable, '-m', 'chatgot']
 
 
 def both(cwd, *args, meanwhile=lambda: None):

@@ -14,7 +14,7 @@ import pytest
 ROOT = Path(__file__).parents[1]
 DESK, PHONE = dict(width=1200, height=1000), dict(width=390, height=800)
 PAGES = ('index start tutorials/index tutorials/quickstart chapters text/corpus evaluate/baselines lab/dashboard lab/xray bench/serve '
-         'reference settings contributing changelog').split()
+         'cli/training reference reference/settings contributing changelog').split()
 
 
 class Quiet(SimpleHTTPRequestHandler):
@@ -36,7 +36,7 @@ def site():
 
 @pytest.fixture
 def visit(site, page):
-    "Open a page of the site; in the end nothing was said on the console, nothing failed, and no other host was asked"
+    "Open a page of the site; in the end the console is silent, nothing failed, and no other host was contacted"
     wrong = []
     page.on('console', lambda m: m.type in ('error', 'warning') and wrong.append(m.text))
     page.on('pageerror', lambda e: wrong.append(str(e)))
@@ -98,13 +98,13 @@ def test_search_finds_a_function(visit):
     from playwright.sync_api import expect
     page = visit('index')
     page.keyboard.press('Control+k')
-    page.keyboard.type('gpt_learner')
+    page.keyboard.type('lm_learner')
     page.keyboard.press('Enter')
-    found = page.locator('#search-results li a', has_text='chatgot.train.learner.gpt_learner')
+    found = page.locator('#search-results li a', has_text='chatgot.train.learner.lm_learner')
     expect(found).to_be_visible()
     found.click()
-    expect(page).to_have_url(re.compile(r'/train/learner\.html.*#gpt_learner$'))
-    expect(page.get_by_role('heading', name='gpt_learner')).to_be_in_viewport()
+    expect(page).to_have_url(re.compile(r'/train/learner\.html.*#lm_learner$'))
+    expect(page.get_by_role('heading', name='lm_learner')).to_be_in_viewport()
 
 
 def test_chapter_shows_formulas_plots_and_source(visit):
@@ -123,7 +123,7 @@ def test_chapter_shows_formulas_plots_and_source(visit):
 
 
 def test_tables_that_a_cell_displayed(site):
-    html = (site.root/'settings.html').read_text(encoding='utf-8')
+    html = (site.root/'reference'/'settings.html').read_text(encoding='utf-8')
     for section in 'model data train sample track serve'.split():
         assert re.search(rf'<section id="{section}">.*?<table.*?</table>', html, re.S), section
 
@@ -167,3 +167,12 @@ def test_menu_on_a_phone(visit):
     expect(link).to_be_visible()
     link.click()
     expect(page.get_by_role('heading', level=1)).to_contain_text('Tutorials')
+
+
+def test_reference_lists_the_names_for_a_notebook(site):
+    import chatgot.all
+    html = (site.root/'reference.html').read_text(encoding='utf-8')
+    section = re.search(r'<section id="from-chatgot-all-import">(.*?)</section>', html, re.S)[1]
+    shown = re.findall(r'<li><p><a [^>]*href="([^"]+)"[^>]*>.*?<span class="pre">(\w+)</span>.*?</a>: (.+?)</p>', section, re.S)
+    assert sorted(name for _, name, _ in shown) == sorted(chatgot.all.__all__)
+    for link, name, line in shown: assert link.endswith(f'#{name.lower()}') and len(line) > 10

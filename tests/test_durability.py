@@ -1,4 +1,4 @@
-"A run that is killed, terminated, or left without room: nothing is lost, and it goes on as if nothing had happened"
+"A run that is killed, terminated, or left without disk space loses nothing, and is resumed as if nothing had happened"
 import json
 import random
 import signal
@@ -11,7 +11,7 @@ import pytest
 
 from program import cli, fork
 
-TEXT = Path(__file__)  # any text will do, and this one is read at once
+TEXT = Path(__file__)  # any text will do, and this one needs no download
 
 SMALL = ('data.seq_len=16 model.n_layer=1 model.n_embd=16 model.n_head=2 train.batch_size=4 train.device=cpu train.steps=1200 '
          'train.log_every=5 train.eval_every=200 train.sample_every=200 train.save_every=20 sample.tokens=20 model.dropout=0.1').split()
@@ -38,21 +38,21 @@ def losses(run): return [(r['step'], r.get('train_loss'), r.get('val_loss')) for
 
 
 def test_twenty_kills_change_nothing(tmp_path):
-    whole, cut = tmp_path/'whole', tmp_path/'cut'
-    for d in (whole, cut): d.mkdir()
+    whole, killed = tmp_path/'whole', tmp_path/'killed'
+    for d in (whole, killed): d.mkdir()
     ended(start(whole, 'train', *SMALL, '--name', 'x'), 0)
-    moments, steps = random.Random(20), [0]
-    for life in range(20):
-        p = start(cut, *(('resume', 'x') if (cut/'runs'/'x').exists() else ('train', *SMALL, '--name', 'x')))
-        if life % 4: wait_for(lambda goal=steps[-1] + 20*moments.randint(1, 4): saved(cut/'runs'/'x') >= goal, p)
-        time.sleep(moments.uniform(0, .1 if life % 4 else 1))  # while it trains, looks, writes and saves, or starts
+    rng, steps = random.Random(20), [0]
+    for start_number in range(20):
+        p = start(killed, *(('resume', 'x') if (killed/'runs'/'x').exists() else ('train', *SMALL, '--name', 'x')))
+        if start_number % 4: wait_for(lambda goal=steps[-1] + 20*rng.randint(1, 4): saved(killed/'runs'/'x') >= goal, p)
+        time.sleep(rng.uniform(0, .1 if start_number % 4 else 1))  # while it trains, evaluates, samples and saves, or starts
         p.kill()
         ended(p, -signal.SIGKILL)
-        steps.append(saved(cut/'runs'/'x'))
+        steps.append(saved(killed/'runs'/'x'))
     print('saved when it was killed:', steps)
     assert len(set(steps)) > 12 and steps[-1] < 1200
-    ended(start(cut, 'resume', 'x'), 0)
-    runs = [d/'runs'/'x' for d in (whole, cut)]
+    ended(start(killed, 'resume', 'x'), 0)
+    runs = [d/'runs'/'x' for d in (whole, killed)]
     assert losses(runs[0]) == losses(runs[1]) and len(losses(runs[0])) == 240
     assert [len(lines(r, 'samples.jsonl')) for r in runs] == [6, 6]
     for mark in ('latest', 'best'):
@@ -62,7 +62,7 @@ def test_twenty_kills_change_nothing(tmp_path):
 
 
 def weights(checkpoint):
-    "A digest of shape and tensors; the file itself has its metadata in any order"
+    "A digest of shape and tensors; the order of the file's metadata may differ"
     from safetensors import safe_open
     with safe_open(checkpoint/'model.safetensors', 'pt') as f: return f.metadata()['sha256']
 
@@ -81,7 +81,7 @@ LIVE = '''
 from chatgot.all import *
 corpus = Corpus.load('python')
 dls = TextDataLoaders.from_corpus(corpus, CharTokenizer.train(corpus), seq_len=16, bs=4, device='cpu')
-gpt_learner(dls, n_layer=1, n_embd=16, n_head=2, log_every=1).fit_live(10**6, 'x', background=True, save_every=10**6, sample_every=10**6, eval_every=10**6)
+lm_learner(dls, n_layer=1, n_embd=16, n_head=2, log_every=1).fit_live(10**6, 'x', background=True, save_every=10**6, sample_every=10**6, eval_every=10**6)
 import time; time.sleep(1000)
 '''
 
@@ -99,7 +99,7 @@ def test_a_process_that_trains_in_the_background_saves_first(tmp_path):
 
 @pytest.fixture
 def small_disk(tmp_path):
-    "A real file system of 4 MB"
+    "A file system of 4 MB"
     disk = tmp_path/'disk'
     disk.mkdir()
     if subprocess.run(['mount', '-t', 'tmpfs', '-o', 'size=4m', 'tmpfs', disk], capture_output=True).returncode:
@@ -109,18 +109,19 @@ def small_disk(tmp_path):
 
 
 def fill(disk):
+    "Leave less than a kilobyte"
     with open(disk/'rubbish', 'ab', buffering=0) as f:
         try:
             while f.write(bytes(1024)): pass
         except OSError: pass
 
 
-def test_no_room_to_begin(tmp_path, small_disk):
+def test_no_disk_space_to_start(tmp_path, small_disk):
     ended(start(tmp_path, 'train', *SMALL, '--out', str(small_disk), 'model.n_embd=512'), 2)
     assert 'no room' in (tmp_path/'err').read_text() and list(small_disk.iterdir()) == []
 
 
-def test_a_full_disk_only_pauses_saving(tmp_path, small_disk):
+def test_a_full_disk_only_delays_saving(tmp_path, small_disk):
     p, run = start(tmp_path, 'train', *SMALL, '--out', str(small_disk), '--name', 'x', 'train.steps=1000000'), small_disk/'x'
     warned = lambda: 'the next save tries again' in (tmp_path/'err').read_text()
     wait_for(lambda: saved(run) >= 40, p)

@@ -1,4 +1,4 @@
-"The dashboard as a person meets it: JupyterLab, a browser, clicks while a model learns"
+"The dashboard in a real JupyterLab and a real Chromium: clicks while a model trains"
 import json
 import re
 import shutil
@@ -18,8 +18,8 @@ from chatgot.all import *
 corpus = Corpus.load('python')
 tok = CharTokenizer.train(corpus)
 dls = TextDataLoaders.from_corpus(corpus, tok, seq_len=32, bs=8)
-learn = gpt_learner(dls, n_layer=2, n_embd=64)
-await gpt_learner(dls, n_layer=1, n_embd=32).fit_live(steps=200, name='before', eval_every=100, sample_every=100)
+learn = lm_learner(dls, n_layer=2, n_embd=64)
+await lm_learner(dls, n_layer=1, n_embd=32).fit_live(steps=200, name='before', eval_every=100, sample_every=100)
 ''', "learn.fit_live(steps=20_000, name='live', log_every=5, eval_every=400, sample_every=200, save_every=100, overlay=['before'])",
          'learn.show_run()']
 
@@ -27,21 +27,21 @@ await gpt_learner(dls, n_layer=1, n_embd=32).fit_live(steps=200, name='before', 
 def lines(path): return [json.loads(s) for s in path.read_text().splitlines()] if path.exists() else []
 
 
-def until(what, seconds=30):
+def wait_for(condition, seconds=30):
     end = time.time() + seconds
-    while not (got := what()):
+    while not (value := condition()):
         assert time.time() < end, 'waited too long'
         time.sleep(.02)
-    return got
+    return value
 
 
 class Screen:
     "A dashboard in a cell, and the run's folder behind it"
     def __init__(self, cell, folder): self.cell, self.folder = cell, folder
-    def see(self, css): return self.cell.locator(f'.dash {css}')
-    def click(self, name): self.see(f'button:text-is("{name}")').click()
-    def state(self, name, seconds=30): expect(self.see('.state')).to_have_text(name, timeout=seconds*1000)
-    def points(self): return self.see('path.train').get_attribute('d').count('L')
+    def find(self, css): return self.cell.locator(f'.dash {css}')
+    def click(self, name): self.find(f'button:text-is("{name}")').click()
+    def state(self, name, seconds=30): expect(self.find('.state')).to_have_text(name, timeout=seconds*1000)
+    def points(self): return self.find('path.train').get_attribute('d').count('L')
     @property
     def metrics(self): return lines(self.folder/'metrics.jsonl')
     @property
@@ -54,7 +54,7 @@ class Screen:
 
 @pytest.fixture
 def live(lab, page):
-    "The quick start, as it ships, with its training under way"
+    "The quick start as it ships, while it trains"
     shutil.copy(QUICKSTART, lab.root/'quickstart.ipynb')
     open_notebook(page, lab.url, 'quickstart.ipynb')
     for i in (0, 1): run_cell(page, i)
@@ -65,55 +65,55 @@ def live(lab, page):
 
 
 def steer(screen):
-    "Pause, look, write, slow down, go on: what a person does while the cell is busy"
+    "Pause, sample, evaluate, save, lower the learning rate, resume, while the cell is busy"
     t = time.time()
     screen.click('Pause')
     screen.state('paused')
     print(f'pause click to paused on screen {1e3*(time.time()-t):.0f} ms')
     n = len(screen.samples)
-    screen.see('input.prompt').fill('The sequence\\n')
+    screen.find('input.prompt').fill('The sequence\\n')
     screen.click('Sample now')
-    made = until(lambda: screen.samples[n:])[0]
-    assert made['prompt'] == 'The sequence\n'
-    expect(screen.see('.sample').first.locator('.text')).to_have_text(made['prompt'] + made['text'])
-    looks = len([r for r in screen.metrics if 'val_loss' in r])
+    sample = wait_for(lambda: screen.samples[n:])[0]
+    assert sample['prompt'] == 'The sequence\n'
+    expect(screen.find('.sample').first.locator('.text')).to_have_text(sample['prompt'] + sample['text'])
+    evaluations = len([r for r in screen.metrics if 'val_loss' in r])
     screen.click('Evaluate now')
-    until(lambda: len([r for r in screen.metrics if 'val_loss' in r]) > looks)
+    wait_for(lambda: len([r for r in screen.metrics if 'val_loss' in r]) > evaluations)
     screen.click('Save now')
-    until(lambda: (screen.folder/'checkpoints'/'latest').exists())
-    held, rate = screen.steps, screen.rates[-1]
+    wait_for(lambda: (screen.folder/'checkpoints'/'latest').exists())
+    paused_at, rate = screen.steps, screen.rates[-1]
     time.sleep(1)
-    assert screen.steps == held
-    screen.see('input.factor').fill('0.1')
-    screen.see('input.factor').press('Enter')
+    assert screen.steps == paused_at
+    screen.find('input.factor').fill('0.1')
+    screen.find('input.factor').press('Enter')
     screen.click('Resume')
     screen.state('running')
-    until(lambda: screen.steps > held + 10)
+    wait_for(lambda: screen.steps > paused_at + 10)
     assert screen.rates[-1] < 0.2*rate
 
 
-def mistakes(screen):
-    "Wrong requests are answered on the screen, and the run goes on"
-    screen.see('input.prompt').fill('Γ')
+def send_wrong_request(screen):
+    "The dashboard shows the error and the run continues"
+    screen.find('input.prompt').fill('Γ')
     screen.click('Sample now')
-    expect(screen.see('.log')).to_contain_text("'sample' was not done: The character 'Γ'")
-    at = screen.steps
-    until(lambda: screen.steps > at)
+    expect(screen.find('.log')).to_contain_text("'sample' was not done: The character 'Γ'")
+    step = screen.steps
+    wait_for(lambda: screen.steps > step)
 
 
 def test_watch_and_steer(lab, page, live, tmp_path):
-    first = until(live.points)
-    until(lambda: live.points() > first + 2)
-    expect(live.see('.sample').first).to_be_visible(timeout=60_000)
+    first = wait_for(live.points)
+    wait_for(lambda: live.points() > first + 2)
+    expect(live.find('.sample').first).to_be_visible(timeout=60_000)
     steer(live)
-    mistakes(live)
-    live.see('.chart svg').hover()
-    expect(live.see('.tip')).to_contain_text('train')
+    send_wrong_request(live)
+    live.find('.chart svg').hover()
+    expect(live.find('.tip')).to_contain_text('train')
     for dark in (False, True):
         set_theme(page, dark)
         live.cell.locator('.dash').screenshot(path=tmp_path/f'{"dark" if dark else "light"}.png')
-    live.see('select').first.select_option('seconds')
-    live.see('input[type=checkbox]').check()
+    live.find('select').first.select_option('seconds')
+    live.find('input[type=checkbox]').check()
     assert live.points() > 5
     t = time.time()
     live.click('Stop')
@@ -138,7 +138,7 @@ def test_values_that_differ_in_the_last_bit(lab, page):
     from chatgot.core.settings import settings_to_yaml
     assert 0.4*3/0.4 != 3
     (lab.root/'young').mkdir()
-    (lab.root/'young'/'config.yaml').write_text(to_yaml(load_settings('tiny_char', args=['data.corpus=python'], env={})))
+    (lab.root/'young'/'config.yaml').write_text(settings_to_yaml(load_settings('tiny_char', args=['data.corpus=python'], env={})))
     (lab.root/'young'/'metrics.jsonl').write_text(json.dumps(dict(step=10, tokens=640, seconds=1., train_loss=3., lr=.01, tokens_per_s=640.)) + '\n')
     write_notebook(lab.root/'young.ipynb', ["from chatgot.lab.dashboard import Dashboard\nDashboard('young')"])
     open_notebook(page, lab.url, 'young.ipynb')
@@ -152,7 +152,7 @@ def test_interrupt_stops_and_saves(lab, page):
     run_cell(page, 0)
     live = Screen(start_cell(page, 1), lab.root/'interrupt'/'runs'/'live')
     live.state('running', 60)
-    until(lambda: live.steps > 20)
+    wait_for(lambda: live.steps > 20)
     page.evaluate("window.jupyterapp.commands.execute('notebook:interrupt-kernel')")
     expect(cell(page, 1).locator('.jp-OutputArea-output img')).to_be_visible()
     assert (live.folder/'checkpoints'/f'step_{live.steps:06}').is_dir()
@@ -160,27 +160,27 @@ def test_interrupt_stops_and_saves(lab, page):
 
 
 def test_close_the_page_and_come_back(lab, page):
-    "Training goes on without the page; the saved cell lives again, and a fresh cell shows the run too"
+    "Training continues without the page; a reopened cell is live again, and a new cell shows the run too"
     folder = lab.root/'other'
     folder.mkdir()
     write_notebook(folder/'live.ipynb', CELLS)
     open_notebook(page, lab.url, f'{folder.name}/live.ipynb')
     run_cell(page, 0)
     live = Screen(run_cell(page, 1), folder/'runs'/'live')
-    until(lambda: live.steps > 50)
-    expect(live.see('.legend')).to_contain_text('before')
+    wait_for(lambda: live.steps > 50)
+    expect(live.find('.legend')).to_contain_text('before')
     save(page, folder/'live.ipynb')
     context = page.context
     page.close()
-    at = live.steps
-    until(lambda: live.steps > at + 50)
+    step = live.steps
+    wait_for(lambda: live.steps > step + 50)
     page = context.new_page()
     page.goto(f'{lab.url}/doc/tree/{folder.name}/live.ipynb')
     for i in (1, 2):
         again = Screen(cell(page, 1) if i == 1 else run_cell(page, 2), live.folder)
-        curve = again.see('path.train')
+        curve = again.find('path.train')
         expect(curve).to_be_visible(timeout=60_000)
         assert curve.get_attribute('d').startswith('M46.0 '), 'the curve does not begin at its beginning'
         assert again.points() > 10
     again.click('Stop')
-    until(lambda: 'stopped' in (live.folder/'run.log').read_text())
+    wait_for(lambda: 'stopped' in (live.folder/'run.log').read_text())

@@ -21,8 +21,8 @@ def notebook(lab):
     return lab.root/'xray.ipynb'
 
 
-def shoot(page, c, tmp_path, names, before=lambda name: None):
-    "Pictures in both themes"
+def take_screenshots(page, c, tmp_path, names, before=lambda name: None):
+    "In both themes"
     for theme in ('dark', 'light'):
         set_theme(page, theme == 'dark')
         page.wait_for_timeout(300)
@@ -33,15 +33,15 @@ def shoot(page, c, tmp_path, names, before=lambda name: None):
 
 def test_xray(lab, notebook, page, tmp_path):
     from playwright.sync_api import expect
-    asked = []
-    page.on('request', lambda r: asked.append(r.url))
+    urls = []
+    page.on('request', lambda r: urls.append(r.url))
     open_notebook(page, lab.url, 'xray.ipynb')
     c = run_cell(page, 0)
-    box, tip, still = c.locator('.chatgot.xray'), page.locator('.chatgot-tip'), c.locator('.chatgot-still')
+    box, tip, static = c.locator('.chatgot.xray'), page.locator('.chatgot-tip'), c.locator('.chatgot-static')
     tab = lambda name: box.get_by_role('tab', name=name, exact=True)
     tokens = box.locator('.tok')
     expect(tokens).to_have_count(len(TEXT) - 1)
-    expect(still).to_be_hidden()
+    expect(static).to_be_hidden()
     assert box.locator('.text b').count() == 0 and TEXT in box.locator('.text').text_content()
     tokens.nth(5).hover()
     expect(tip).to_be_visible()
@@ -52,7 +52,7 @@ def test_xray(lab, notebook, page, tmp_path):
     expect(box.locator('button.thumb')).to_have_count(8)
     colors = lambda: tokens.evaluate_all('spans => spans.map(s => s.style.background)')
     tokens.nth(20).hover()
-    expect(tip).to_contain_text(f'{TEXT[20]} looks at')
+    expect(tip).to_contain_text(f'{TEXT[20]} attends to')
     page.screenshot(path=tmp_path/'attention.png')
     assert ['' == s for s in colors()] == [i > 20 for i in range(len(TEXT))]
     before = colors()
@@ -68,7 +68,7 @@ def test_xray(lab, notebook, page, tmp_path):
     expect(box.locator('.lens tr')).to_have_count(5)
     assert [t or ' ' for t in box.locator('.lens tr').last.locator('td').all_text_contents()] == [ch.replace(' ', '␣') for ch in TEXT]
     box.locator('.lens tr').nth(1).locator('td').nth(10).hover()
-    expect(tip).to_contain_text('After layer 2')
+    expect(tip).to_contain_text('Prediction after layer 2')
     page.screenshot(path=tmp_path/'lens.png')
     tab('heads').click()
     expect(box.locator('.heads tbody tr')).to_have_count(8)
@@ -81,12 +81,12 @@ def test_xray(lab, notebook, page, tmp_path):
     expect(box.locator('button.cell')).to_have_count(8)
     box.locator('button.cell').nth(0).click()
     box.locator('button.cell').nth(1).click()
-    expect(box.locator('.together')).to_have_text(re.compile(r'2 left out: loss \d\.\d+ → \d\.\d+ \([+−]\d'))
+    expect(box.locator('.combined')).to_have_text(re.compile(r'2 removed: loss \d\.\d+ → \d\.\d+ \([+−]\d'))
     tab('embeddings').click()
     box.locator('.plane text', has_text=re.compile('^a$')).hover()
-    expect(tip).to_contain_text('points most nearly')
+    expect(tip).to_contain_text('most similar by cosine')
     page.screenshot(path=tmp_path/'embeddings.png')
-    shoot(page, c, tmp_path, VIEWS, lambda name: tab(name).click())
+    take_screenshots(page, c, tmp_path, VIEWS, lambda name: tab(name).click())
 
     box.locator('textarea').fill('Γ')
     box.get_by_role('button', name='Read').click()
@@ -96,8 +96,8 @@ def test_xray(lab, notebook, page, tmp_path):
     box.locator('textarea').press('Control+Enter')
     expect(tokens).to_have_count(len('An import statement') - 1)
     expect(box.locator('.error')).to_be_hidden()
-    expect(c.locator('.chatgot-still')).to_contain_text('n import statement')
-    assert not [u for u in asked if not u.startswith((lab.url, 'data:', 'blob:'))]
+    expect(c.locator('.chatgot-static')).to_contain_text('n import statement')
+    assert not [u for u in urls if not u.startswith((lab.url, 'data:', 'blob:'))]
 
     outputs = save(page, notebook).cells[0].outputs
     assert 'n</span><span' in outputs[1].data['text/html'] and not [k for k in outputs[1].data if 'widget' in k]
@@ -105,8 +105,8 @@ def test_xray(lab, notebook, page, tmp_path):
     expect(page.locator('#jp-main-statusbar')).to_contain_text('No Kernel')
     page.reload()
     c = cell(page, 0)
-    expect(c.locator('.chatgot-still')).to_be_visible()
+    expect(c.locator('.chatgot-static')).to_be_visible()
     expect(c.locator('.chatgot.xray')).to_have_count(0)
     expect(c.get_by_text('widget')).to_be_hidden()
-    shoot(page, c, tmp_path, ['still'])
-    expect(c.locator('.chatgot-still summary')).to_have_count(5)
+    take_screenshots(page, c, tmp_path, ['static'])
+    expect(c.locator('.chatgot-static summary')).to_have_count(5)

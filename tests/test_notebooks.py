@@ -19,12 +19,12 @@ def name(nb): return nb.relative_to(CFG.nbs_path).with_suffix('').as_posix()
 
 
 class Chapters:
-    "Notebooks at work, some at a time"
+    "Runs notebooks, some at a time"
     def __init__(self, nbs, folder):
         self.results, self.todo, self.folder, self.threads = {nb: Future() for nb in nbs}, Queue(), folder, []
         for nb in nbs: self.todo.put(nb)
 
-    def hire(self, n):
+    def add_workers(self, n):
         for _ in range(n):
             self.threads.append(threading.Thread(target=self._work, daemon=True))
             self.threads[-1].start()
@@ -52,26 +52,34 @@ class Chapters:
 
 @pytest.fixture(scope='session')
 def first(chapters):
-    "From the first notebook's turn on there is nothing else to do"
-    chapters.hire(1)
+    "When the first notebook's turn comes, the other tests are done: its processor is free too"
+    chapters.add_workers(1)
 
 
 @pytest.mark.parametrize('nb', sorted(nbglob(CFG.nbs_path, as_path=True)), ids=name)
 def test_notebook(nb, chapters, first):
-    code, said = chapters.results[nb].result()
-    if code: pytest.fail(said or f'ended with {code}', pytrace=False)
-    print(said)
+    code, printed = chapters.results[nb].result()
+    if code: pytest.fail(printed or f'ended with {code}', pytrace=False)
+    print(printed)
 
 
 TUTORIALS = sorted((CFG.nbs_path/'tutorials').glob('*.ipynb'))
 
 
 @pytest.mark.parametrize('nb', TUTORIALS, ids=lambda p: p.stem)
-def test_tutorial_leads_on(nb):
-    "Each one ends with three things to try, what explains more, and the next one; its links lead to files"
+def test_tutorial_ends_with_links(nb):
+    "Each one ends with three things to try, links to the chapters that explain more, and the next tutorial"
     last = ''.join(json.loads(nb.read_text(encoding='utf-8'))['cells'][-1]['source'])
     assert last.startswith('## To try') and len(re.findall('^- ', last, re.M)) >= 3
     links = re.findall(r'\]\((?!\w+:)([^)#]+)\)', last)
     assert [l for l in links if not (nb.parent/l).exists()] == [] and any(l.startswith('../') for l in links)
     after = TUTORIALS[TUTORIALS.index(nb) + 1:][:1]
     assert all(n.name in links for n in after)
+
+
+@pytest.mark.parametrize('nb', sorted(nbglob(CFG.nbs_path, as_path=True)), ids=name)
+def test_links_lead_to_files(nb):
+    "Relative links in the text of a notebook lead to files of the repository"
+    text = '\n'.join(''.join(c['source']) for c in json.loads(nb.read_text(encoding='utf-8'))['cells'] if c['cell_type'] == 'markdown')
+    links = re.findall(r'\]\((?!\w+:)([^)#\s]+)(?:#[^)]*)?\)', re.sub(r'`[^`]*`|\$[^$]*\$', '', text))
+    assert [l for l in links if not (nb.parent/l).exists()] == []

@@ -1,4 +1,4 @@
-"The server as its clients meet it: OpenAI's own client, its page in a browser, hang-ups, kills, signals"
+"The server from outside: OpenAI's own client, the page in a browser, disconnects, kills, signals"
 import json
 import os
 import re
@@ -34,63 +34,65 @@ def runs(tmp_path_factory):
 
 class Server:
     "`chatgot serve` in a process of its own"
-    def __init__(self, root, *settings, port=0):
+    def __init__(self, root, *settings, port=0, wait_ready=True):
         self.folder = Path(tempfile.mkdtemp(dir=root))
         args = 'serve', str(root/'runs'/'farm'), '--port', str(port), *settings
         self.process = fork(cli, self.folder, args, {'CHATGOT_SERVE__API_KEYS': KEY})
-        self.url = wait_for(lambda: re.search(r'http://\S+', self.said()), self)[0]
+        self.url = wait_for(lambda: re.search(r'http://\S+', self.output()), self)[0]
         self.port = int(self.url.rpartition(':')[2])
         self.http = httpx.Client(base_url=self.url, headers={'authorization': f'Bearer {KEY}'}, timeout=30)
-        wait_for(self.ready, self)
+        if wait_ready: wait_for(self.ready, self)
 
-    def said(self, name='err'): return (self.folder/name).read_text() if (self.folder/name).exists() else ''
+    def output(self, stream='err'): return (self.folder/stream).read_text() if (self.folder/stream).exists() else ''
 
     def ready(self):
         try: return self.http.get('/health/ready').status_code == 200
         except httpx.HTTPError: return False
 
     def metric(self, name): return float(re.search(rf'^{name}\S* (\S+)$', self.http.get('/metrics').text, re.M)[1])
-    def client(self, **how): return openai.OpenAI(base_url=f'{self.url}/v1', api_key=KEY, **how)
+    def client(self, **options): return openai.OpenAI(base_url=f'{self.url}/v1', api_key=KEY, **options)
 
-    def end(self, sign=signal.SIGTERM):
-        if self.process.is_alive(): os.kill(self.process.pid, sign)
+    def stop(self, signum=signal.SIGTERM):
+        "Send a signal; returns the exit code"
+        if self.process.is_alive(): os.kill(self.process.pid, signum)
         self.process.join(30)
         assert self.process.exitcode is not None
+        return self.process.exitcode
 
 
 def wait_for(condition, server, seconds=90):
-    end = time.time() + seconds
-    while not (found := condition()):
-        assert server.process.is_alive() and time.time() < end, server.said()
+    deadline = time.time() + seconds
+    while not (result := condition()):
+        assert server.process.is_alive() and time.time() < deadline, server.output()
         time.sleep(.02)
-    return found
+    return result
 
 
 @pytest.fixture(scope='module')
 def server(runs):
     s = Server(runs, 'serve.slots=4', 'serve.max_tokens=1000000')
     yield s
-    s.end()
+    s.stop()
 
 
 def test_openai_client(server):
     c = server.client()
     assert [m.id for m in c.models.list()] == ['farm'] and c.models.retrieve('farm').id == 'farm'
-    ask = dict(model='farm', prompt='FOX:\n', max_tokens=20, seed=1)
-    whole = c.completions.create(**ask, n=2, logprobs=2, echo=True, stop=['zz'])
-    assert [x.text[:5] for x in whole.choices] == ['FOX:\n']*2 and whole.usage.completion_tokens == 40
-    assert whole.choices[0].logprobs.token_logprobs[0] is None and len(whole.choices[0].logprobs.tokens) == 25
-    chunks = list(c.completions.create(**ask, stream=True, stream_options={'include_usage': True}))
-    assert 'FOX:\n' + ''.join(x.choices[0].text for x in chunks[:-1]) == whole.choices[0].text
+    params = dict(model='farm', prompt='FOX:\n', max_tokens=20, seed=1)
+    completion = c.completions.create(**params, n=2, logprobs=2, echo=True, stop=['zz'])
+    assert [x.text[:5] for x in completion.choices] == ['FOX:\n']*2 and completion.usage.completion_tokens == 40
+    assert completion.choices[0].logprobs.token_logprobs[0] is None and len(completion.choices[0].logprobs.tokens) == 25
+    chunks = list(c.completions.create(**params, stream=True, stream_options={'include_usage': True}))
+    assert 'FOX:\n' + ''.join(x.choices[0].text for x in chunks[:-1]) == completion.choices[0].text
     assert chunks[-1].usage.total_tokens == 25
 
 
 def test_openai_client_chats(server):
     c, turns = server.client(), [{'role': 'system', 'content': 'You are the hen.'}, {'role': 'user', 'content': 'Is the henhouse open?'}]
-    ask = dict(model='farm', messages=turns, max_tokens=30, seed=1)
-    answer = c.chat.completions.create(**ask, logprobs=True, top_logprobs=3).choices[0]
+    params = dict(model='farm', messages=turns, max_tokens=30, seed=1)
+    answer = c.chat.completions.create(**params, logprobs=True, top_logprobs=3).choices[0]
     assert answer.message.role == 'assistant' and answer.message.name == 'HEN' and len(answer.logprobs.content[0].top_logprobs) == 3
-    assert ''.join(x.choices[0].delta.content for x in c.chat.completions.create(**ask, stream=True)) == answer.message.content
+    assert ''.join(x.choices[0].delta.content for x in c.chat.completions.create(**params, stream=True)) == answer.message.content
     assert c.chat.completions.create(model='farm', messages=[*turns, answer.message, turns[1]], extra_body={'top_k': 3}).choices
 
 
@@ -99,34 +101,34 @@ def test_openai_client_understands_errors(server):
     with pytest.raises(openai.NotFoundError, match="Did you mean 'farm'"): c.completions.create(model='fram', prompt='FOX')
     with pytest.raises(openai.BadRequestError, match='max_tokens'): c.completions.create(model='farm', prompt='FOX', max_tokens=0)
     with pytest.raises(openai.AuthenticationError): openai.OpenAI(base_url=f'{server.url}/v1', api_key='wrong').models.list()
-    wait_for(lambda: json.loads(server.said('out').splitlines()[-1])['status'] == 401, server)  # it answers first, then notes it
-    assert KEY not in server.said('out') and 'henhouse' not in server.said('out')
+    wait_for(lambda: json.loads(server.output('out').splitlines()[-1])['status'] == 401, server)  # the response is sent before it is logged
+    assert KEY not in server.output('out') and 'henhouse' not in server.output('out')
 
 
-def test_hanging_up_frees_the_slots(server):
-    ask = dict(model='farm', prompt='FOX:\n', max_tokens=200_000, n=4)
-    def freed(): return server.metric('chatgot_slots_busy') == 0
-    with server.http.stream('POST', '/v1/completions', json=ask | {'stream': True}) as r: next(r.iter_lines())
-    wait_for(freed, server)
-    with pytest.raises(httpx.ReadTimeout): httpx.post(f'{server.url}/v1/completions', json=ask, headers=server.http.headers, timeout=.5)
-    wait_for(freed, server)
+def test_disconnecting_frees_the_slots(server):
+    params = dict(model='farm', prompt='FOX:\n', max_tokens=200_000, n=4)
+    def all_free(): return server.metric('chatgot_slots_busy') == 0
+    with server.http.stream('POST', '/v1/completions', json=params | {'stream': True}) as r: next(r.iter_lines())
+    wait_for(all_free, server)
+    with pytest.raises(httpx.ReadTimeout): httpx.post(f'{server.url}/v1/completions', json=params, headers=server.http.headers, timeout=.5)
+    wait_for(all_free, server)
 
 
 @pytest.fixture
 def served_page(browser, server):
-    "The page in a fresh profile; `page.said` is its console, `page.asked` the addresses it called"
+    "The page in a fresh profile; `page.messages` is its console, `page.requests` the addresses it called"
     context = browser.new_context(viewport={'width': 1200, 'height': 800})
     page = context.new_page()
-    page.said, page.asked = [], []
-    page.on('console', lambda m: page.said.append(m.text))
-    page.on('pageerror', lambda e: page.said.append(str(e)))
-    page.on('request', lambda r: page.asked.append(r.url))
+    page.messages, page.requests = [], []
+    page.on('console', lambda m: page.messages.append(m.text))
+    page.on('pageerror', lambda e: page.messages.append(str(e)))
+    page.on('request', lambda r: page.requests.append(r.url))
     page.goto(server.url)
     yield page
     context.close()
 
 
-def give_key(page, key):
+def enter_key(page, key):
     page.get_by_label('API key').fill(key)
     page.get_by_label('API key').press('Tab')
 
@@ -137,12 +139,12 @@ def test_page_writes_and_stops(served_page, server, tmp_path):
     status, out, stop = page.locator('#status'), page.locator('output'), page.get_by_role('button', name='Stop')
     expect(status).to_have_text('This server needs an API key.')
     page.screenshot(path=tmp_path/'needs_key.png')
-    give_key(page, 'wrong')
+    enter_key(page, 'wrong')
     expect(status).to_have_text('This server knows no such API key.')
-    give_key(page, KEY)
+    enter_key(page, KEY)
     expect(status).to_contain_text('farm: step 40')
-    assert all('401' in s for s in page.said) and len(page.said) == 2
-    page.said.clear()
+    assert all('401' in m for m in page.messages) and len(page.messages) == 2
+    page.messages.clear()
 
     page.get_by_label('Prompt').fill('FOX:\nIs the')
     page.get_by_label('Tokens').fill('40')
@@ -153,7 +155,7 @@ def test_page_writes_and_stops(served_page, server, tmp_path):
     want = server.client().completions.create(model='farm', prompt='FOX:\nIs the', max_tokens=40, seed=1, temperature=.8).choices[0].text
     assert out.text_content() == 'FOX:\nIs the' + want
     assert out.locator('span').first.get_attribute('title').endswith(' %')
-    page.screenshot(path=tmp_path/'written.png')
+    page.screenshot(path=tmp_path/'generated.png')
 
     page.get_by_label('Tokens').fill('500000')
     page.get_by_role('button', name='Write').click()
@@ -163,63 +165,86 @@ def test_page_writes_and_stops(served_page, server, tmp_path):
     expect(status).to_contain_text('stopped after')
     n = out.locator('span').count()
     wait_for(lambda: server.metric('chatgot_slots_busy') == 0, server)
-    assert out.locator('span').count() == n and not page.said
+    assert out.locator('span').count() == n and not page.messages
     page.get_by_label('Prompt').fill('é')
     page.get_by_role('button', name='Write').click()
     expect(status).to_contain_text('U+00E9')
-    assert {u.removeprefix(server.url) for u in page.asked} == {'/', '/v1/models', '/v1/completions'}
+    assert {u.removeprefix(server.url) for u in page.requests} == {'/', '/v1/models', '/v1/completions'}
 
 
 def test_page_fits(served_page, tmp_path):
     from playwright.sync_api import expect
     page = served_page
-    give_key(page, KEY)
+    enter_key(page, KEY)
     page.get_by_label('Prompt').fill('HEN:\n' + 'o'*200)
     page.get_by_label('Tokens').fill('150')
     page.get_by_label('Prompt').press('Control+Enter')
     expect(page.locator('#status')).to_contain_text('150 tokens')
-    shades = set()
+    text_colors = set()
     for theme in ('light', 'dark'):
         page.emulate_media(color_scheme=theme)
-        shades.add(page.evaluate('getComputedStyle(document.body).color'))
+        text_colors.add(page.evaluate('getComputedStyle(document.body).color'))
         for width in (1200, 390):
             page.set_viewport_size({'width': width, 'height': 800})
             page.screenshot(path=tmp_path/f'{theme}_{width}.png')
             assert page.evaluate('document.documentElement.scrollWidth') <= width
-    assert len(shades) == 2
+    assert len(text_colors) == 2
 
 
-def test_killed_under_load_and_back(server, runs):
-    "What compose's restart rule does is done by hand here; then a SIGTERM, which lets texts end. The last test of `server`"
-    seen, done = [], []
-    def ask():
+def test_killed_under_load_and_restarted(server, runs):
+    "The restart is what compose's restart rule does; then a SIGTERM, which lets texts finish. The last test of `server`"
+    events, finish_reasons = [], []
+    def stream_endlessly():
         try:
-            for _ in server.client(max_retries=0).completions.create(model='farm', prompt='FOX:\n', max_tokens=100_000, stream=True): seen.append('chunk')
-        except (openai.APIError, httpx.HTTPError) as e: seen.append(e)
-    threads = [threading.Thread(target=ask) for _ in range(8)]
+            for _ in server.client(max_retries=0).completions.create(model='farm', prompt='FOX:\n', max_tokens=100_000, stream=True): events.append('chunk')
+        except (openai.APIError, httpx.HTTPError) as e: events.append(e)
+    threads = [threading.Thread(target=stream_endlessly) for _ in range(8)]
     for t in threads: t.start()
     wait_for(lambda: server.metric('chatgot_slots_busy') == 4 == server.metric('chatgot_queue'), server)
-    server.end(signal.SIGKILL)
+    assert server.stop(signal.SIGKILL) == -signal.SIGKILL
     for t in threads: t.join(10)
-    assert not any(t.is_alive() for t in threads) and sum(x != 'chunk' for x in seen) == 8
+    assert not any(t.is_alive() for t in threads) and sum(x != 'chunk' for x in events) == 8
 
-    again = Server(runs, port=server.port)
-    assert again.client().completions.create(model='farm', prompt='FOX:\n', max_tokens=5).usage.completion_tokens == 5
-    def ask(stream):
-        r = again.client(max_retries=0).completions.create(model='farm', prompt='FOX:\n', max_tokens=1500, stream=stream)
-        done.append((list(r)[-1] if stream else r).choices[0].finish_reason)
-    threads = [threading.Thread(target=ask, args=(k % 2 == 0,)) for k in range(4)]
+    restarted = Server(runs, port=server.port)
+    assert restarted.client().completions.create(model='farm', prompt='FOX:\n', max_tokens=5).usage.completion_tokens == 5
+    def complete(stream):
+        r = restarted.client(max_retries=0).completions.create(model='farm', prompt='FOX:\n', max_tokens=1500, stream=stream)
+        finish_reasons.append((list(r)[-1] if stream else r).choices[0].finish_reason)
+    threads = [threading.Thread(target=complete, args=(k % 2 == 0,)) for k in range(4)]
     for t in threads: t.start()
-    wait_for(lambda: again.metric('chatgot_slots_busy') == 4, again)
-    again.process.terminate()
+    wait_for(lambda: restarted.metric('chatgot_slots_busy') == 4, restarted)
+    restarted.process.terminate()
     for t in threads: t.join(30)
-    assert done == ['length']*4
-    again.process.join(10)
-    assert again.process.exitcode is not None
-    with pytest.raises(httpx.ConnectError): again.http.get('/health/live')
+    assert finish_reasons == ['length']*4
+    assert restarted.stop() == 0
+    with pytest.raises(httpx.ConnectError): restarted.http.get('/health/live')
 
 
-def test_refuses_to_stand_open(runs):
+@pytest.mark.parametrize('signum, code', [(signal.SIGTERM, 0), (signal.SIGINT, 130)])
+def test_signals(runs, signum, code):
+    "While idle, and while streaming: the stream ends with its last chunk"
+    idle = Server(runs)
+    assert idle.stop(signum) == code
+    assert 'Traceback' not in idle.output()
+
+    busy = Server(runs)
+    with busy.http.stream('POST', '/v1/completions', json=dict(model='farm', prompt='FOX:\n', max_tokens=1500, stream=True)) as r:
+        lines = (line for line in r.iter_lines() if line)
+        first = json.loads(next(lines)[6:])
+        os.kill(busy.process.pid, signum)
+        *_, last, done = lines
+    assert first['choices'][0]['finish_reason'] is None and json.loads(last[6:])['choices'][0]['finish_reason'] == 'length'
+    assert done == 'data: [DONE]'
+    busy.process.join(30)
+    assert busy.process.exitcode == code and 'Traceback' not in busy.output()
+
+
+def test_sigterm_while_starting(runs):
+    "Between the first line of output and the first request, when uvicorn may or may not have its handlers yet"
+    assert Server(runs, wait_ready=False).stop() == 0
+
+
+def test_refuses_a_public_address_without_keys(runs):
     p = fork(cli, runs, ('serve', 'farm', '--host', '0.0.0.0'), {})
     p.join()
     err = (runs/'err').read_text()

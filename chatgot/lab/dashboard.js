@@ -1,9 +1,10 @@
-// The dashboard of a run: an ES module for anywidget. Python sends only what is new; drawing is SVG, its colours come from lab.css.
-// A row of figures: [step, tokens, seconds, train_loss, lr, grad_norm, tokens_per_s, mfu, memory_mb]; a look: [step, tokens, seconds, val_loss]
+// The dashboard of a training run: an ES module for anywidget. Python sends only what is new; the curves are SVG, with colours from lab.css.
+// A row of metrics: [step, tokens, seconds, train_loss, lr, grad_norm, tokens_per_s, mfu, memory_mb]; an evaluation: [step, tokens, seconds, val_loss].
+// The columns are METRIC_COLUMNS and EVALUATION_COLUMNS of lab/01_history.ipynb.
 const X = { step: 0, tokens: 1, seconds: 2 }, TRAIN = 3, VAL = 3
 const TILES = [['train loss', 3, v => v.toFixed(3)], ['learning rate', 4, v => v.toPrecision(2)], ['gradient norm', 5, v => v.toFixed(2)],
   ['tokens/s', 6, short], ['of peak FLOP/s', 7, v => (100 * v).toFixed(1) + '%'], ['memory', 8, v => v < 1e4 ? v.toFixed(0) + ' MB' : (v / 1e3).toFixed(1) + ' GB']]
-const MOST = 4000, PAD = { left: 46, right: 12, top: 8, bottom: 22 }, HEIGHT = 250
+const MAX_ROWS = 4000, PAD = { left: 46, right: 12, top: 8, bottom: 22 }, HEIGHT = 250
 const NS = 'http://www.w3.org/2000/svg'
 
 function short(v) { return v >= 1e9 ? (v / 1e9).toFixed(1) + 'G' : v >= 1e6 ? (v / 1e6).toFixed(1) + 'M' : v >= 1e4 ? (v / 1e3).toFixed(0) + 'k' : Math.round(v).toLocaleString('en') }
@@ -24,9 +25,9 @@ function make(name, cls = '', ...kids) {
   return e
 }
 
-// Twice as many rows as fit: pairs become their mean, so memory and drawing stay bounded however long a run is
-function thin(rows) {
-  if (rows.length <= MOST) return rows
+// Average neighbouring rows once there are too many, so that memory and drawing time stay bounded in a long run
+function downsample(rows) {
+  if (rows.length <= MAX_ROWS) return rows
   const half = []
   for (let i = 0; i + 1 < rows.length; i += 2) half.push(rows[i + 1].map((v, k) => k < 3 ? v : (v + rows[i][k]) / 2))
   return rows.length % 2 ? [...half, rows[rows.length - 1]] : half
@@ -44,7 +45,7 @@ function logTicks(lo, hi) {
   return out.length > 2 ? out : ticks(lo, hi, 4)
 }
 
-// Exponential mean, corrected for its start, as in Adam
+// Exponential moving average with Adam's bias correction: without it the curve would start near zero
 function smooth(points, w) {
   let m = 0, norm = 0
   return points.map(([x, y]) => { m = w * m + (1 - w) * y; norm = w * norm + 1 - w; return [x, m / norm] })
@@ -61,25 +62,25 @@ class Chart {
     this.svg.addEventListener('mouseleave', () => this.leave())
   }
   lines() {
-    const { rows, looks, overlays, x, smoothing } = this.opts(), k = X[x]
+    const { rows, evaluations, overlays, x, smoothing } = this.opts(), k = X[x]
     const raw = rows.map(r => [r[k], r[TRAIN]])
     const out = overlays.flatMap((o, i) => [
       { name: o.name, cls: `over o${i % 4}`, points: smooth(o.rows.map(r => [r[k], r[TRAIN]]), smoothing) },
-      { name: `${o.name}, validation`, cls: `over o${i % 4} looks`, points: o.looks.map(r => [r[k], r[VAL]]), hidden: true }])
-    if (smoothing) out.push({ name: 'train, each', cls: 'raw', points: raw, hidden: true })
-    return [...out, { name: 'train', cls: 'train', points: smooth(raw, smoothing) }, { name: 'validation', cls: 'val', points: looks.map(r => [r[k], r[VAL]]), dots: true }]
+      { name: `${o.name}, validation`, cls: `over o${i % 4} validation`, points: o.evaluations.map(r => [r[k], r[VAL]]), hidden: true }])
+    if (smoothing) out.push({ name: 'train, unsmoothed', cls: 'raw', points: raw, hidden: true })
+    return [...out, { name: 'train', cls: 'train', points: smooth(raw, smoothing) }, { name: 'validation', cls: 'val', points: evaluations.map(r => [r[k], r[VAL]]), dots: true }]
   }
   draw() {
     const lines = this.drawn = this.lines().filter(l => l.points.length), { x, log } = this.opts()
     const w = this.el.clientWidth || 640, s = this.svg
     s.setAttribute('width', w)
     s.replaceChildren()
-    if (!lines.length) return s.append(svg('text', { x: w / 2, y: HEIGHT / 2, 'text-anchor': 'middle', class: 'axis' }, 'waiting for the first figures'))
+    if (!lines.length) return s.append(svg('text', { x: w / 2, y: HEIGHT / 2, 'text-anchor': 'middle', class: 'axis' }, 'waiting for the first metrics'))
     let [x0, x1, y0, y1] = [Infinity, -Infinity, Infinity, -Infinity]
     for (const l of lines) for (const [px, py] of l.points) { x0 = Math.min(x0, px); x1 = Math.max(x1, px); y0 = Math.min(y0, py); y1 = Math.max(y1, py) }
     if (x0 === x1) [x0, x1] = [0, x1 || 1]
     if (y1 - y0 < 1e-6 * y1) { y0 *= 0.9; y1 *= 1.1 }
-    const f = log ? Math.log : v => v, room = 0.04 * (f(y1) - f(y0)), lo = f(y0) - room, hi = f(y1) + room
+    const f = log ? Math.log : v => v, margin = 0.04 * (f(y1) - f(y0)), lo = f(y0) - margin, hi = f(y1) + margin
     const sx = this.sx = v => PAD.left + (v - x0) / (x1 - x0) * (w - PAD.left - PAD.right)
     const sy = this.sy = v => PAD.top + (hi - f(v)) / (hi - lo) * (HEIGHT - PAD.top - PAD.bottom)
     const inv = log ? Math.exp : v => v
@@ -140,69 +141,69 @@ function choice(label, options, act) {
 class View {
   constructor(model, el) {
     this.model = model
-    this.data = { rows: [], looks: [], overlays: [], samples: [], checkpoints: [], status: {} }
-    this.look = { x: 'step', log: false, smoothing: 0.6 }
-    this.chart = new Chart(() => ({ ...this.data, ...this.look }))
+    this.data = { rows: [], evaluations: [], overlays: [], samples: [], checkpoints: [], status: {} }
+    this.options = { x: 'step', log: false, smoothing: 0.6 }
+    this.chart = new Chart(() => ({ ...this.data, ...this.options }))
     this.build(el)
     this.size = new ResizeObserver(() => this.chart.draw())
     this.size.observe(this.chart.el)
   }
-  ask(what) { this.error.textContent = ''; this.model.send(what) }
+  request(message) { this.error.textContent = ''; this.model.send(message) }
 
   build(el) {
     this.name = make('b', 'name'); this.state = make('span', 'state'); this.pos = make('span', 'faint pos'); this.bar = make('i')
     this.tiles = make('div', 'tiles'); this.samples = make('div', 'samples'); this.error = make('div', 'error'); this.log = make('div', 'faint log'); this.legend = make('span', 'legend')
     el.replaceChildren(make('div', 'chatgot dash',
       make('div', 'row', this.name, this.state, make('span', 'progress', this.bar), this.pos), this.controls(), this.tiles, this.toolbar(), this.chart.el,
-      this.error, this.log, this.asking(), this.samples))
+      this.error, this.log, this.forms(), this.samples))
   }
   controls() {
-    this.pause = button('Pause', 'Wait after the current step', () => this.ask({ do: this.data.status.state === 'paused' ? 'resume' : 'pause' }), 'main')
+    this.pause = button('Pause', 'Pause after the current step', () => this.request({ do: this.data.status.state === 'paused' ? 'resume' : 'pause' }), 'main')
     const [lr, factor] = field('learning rate ×', 'number', 1, { min: 0.01, step: 0.1 })
-    factor.addEventListener('change', () => this.ask({ do: 'lr', factor: +factor.value }))
+    factor.addEventListener('change', () => this.request({ do: 'lr', factor: +factor.value }))
     factor.className = 'factor'
-    this.live = [this.pause, button('Stop', 'Save and end', () => this.ask({ do: 'stop' })), button('Save now', 'Keep a checkpoint', () => this.ask({ do: 'save' })),
-      button('Evaluate now', 'Look at the whole validation text', () => this.ask({ do: 'evaluate' })), factor]
-    this.keep = button('Keep as picture', 'Put a picture here that stays in the saved notebook', () => this.ask({ do: 'keep' }))
+    this.live = [this.pause, button('Stop', 'Save a checkpoint and stop', () => this.request({ do: 'stop' })), button('Save now', 'Save a checkpoint now', () => this.request({ do: 'save' })),
+      button('Evaluate now', 'Evaluate on the whole validation text now', () => this.request({ do: 'evaluate' })), factor]
+    this.keep = button('Keep as picture', 'Put a picture here that stays in the saved notebook', () => this.request({ do: 'keep' }))
     return make('div', 'row', ...this.live.slice(0, 4), lr, this.keep)
   }
   toolbar() {
-    const [box, log] = field('log', 'checkbox', '', {}), [slide, w] = field('smooth', 'range', this.look.smoothing, { min: 0, max: 0.98, step: 0.02 })
-    log.addEventListener('change', () => { this.look.log = log.checked; this.chart.draw() })
-    w.value = this.look.smoothing
-    w.addEventListener('input', () => { this.look.smoothing = +w.value; this.chart.draw() })
-    return make('div', 'row tools', choice('by', Object.keys(X), x => { this.look.x = x; this.chart.draw() }), box, slide, this.legend)
+    const [box, log] = field('log', 'checkbox', '', {}), [slide, w] = field('smooth', 'range', this.options.smoothing, { min: 0, max: 0.98, step: 0.02 })
+    log.addEventListener('change', () => { this.options.log = log.checked; this.chart.draw() })
+    w.value = this.options.smoothing
+    w.addEventListener('input', () => { this.options.smoothing = +w.value; this.chart.draw() })
+    return make('div', 'row tools', choice('by', Object.keys(X), x => { this.options.x = x; this.chart.draw() }), box, slide, this.legend)
   }
-  asking() {
+  forms() {
     const [p, prompt] = field('prompt', 'text', '\\n', { title: '\\n is a new line' }), [n, tokens] = field('tokens', 'number', 200, { min: 1 }), [t, temp] = field('temperature', 'number', 0.8, { min: 0, step: 0.1 })
     prompt.className = 'prompt'
-    const write = button('Sample now', 'Let the model write', () => this.ask({ do: 'sample', prompt: prompt.value.replaceAll('\\n', '\n'), tokens: +tokens.value, temperature: +temp.value }))
+    const sample = button('Sample now', 'Generate a sample now', () => this.request({ do: 'sample', prompt: prompt.value.replaceAll('\\n', '\n'), tokens: +tokens.value, temperature: +temp.value }))
     this.from = make('select', 'from')
-    const [s, settings] = field('with', 'text', 'train.lr=1e-3', { title: 'settings as section.name=value, a space between two' }), [m, name] = field('as', 'text', '', { placeholder: 'a name' })
-    const go = button('Branch', 'End this run, saved, and go on from a checkpoint as a new run', () =>
-      this.ask({ do: 'branch', step: +this.from.value, settings: settings.value.split(/\s+/).filter(Boolean), ...(name.value && { name: name.value }) }))
-    this.live.push(prompt, tokens, temp, write, this.from, settings, name, go)
-    return make('div', 'asking', make('div', 'row', write, p, n, t), make('div', 'row', go, make('label', '', 'from step', this.from), s, m))
+    const [s, settings] = field('with', 'text', 'train.lr=1e-3', { title: 'settings as section.name=value, separated by spaces' }), [m, name] = field('as', 'text', '', { placeholder: 'name of the new run' })
+    const branch = button('Branch', 'Save and stop this run, and continue from a checkpoint as a new run', () =>
+      this.request({ do: 'branch', step: +this.from.value, settings: settings.value.split(/\s+/).filter(Boolean), ...(name.value && { name: name.value }) }))
+    this.live.push(prompt, tokens, temp, sample, this.from, settings, name, branch)
+    return make('div', 'forms', make('div', 'row', sample, p, n, t), make('div', 'row', branch, make('label', '', 'from step', this.from), s, m))
   }
 
-  reset(d) { Object.assign(this.data, d, { rows: thin(d.rows) }); this.samples.replaceChildren(); this.addSamples(d.samples); this.refresh() }
+  reset(d) { Object.assign(this.data, d, { rows: downsample(d.rows) }); this.samples.replaceChildren(); this.addSamples(d.samples); this.refresh() }
   add(d) {
-    this.data.rows = thin(this.data.rows.concat(d.rows))
-    this.data.looks = this.data.looks.concat(d.looks)
+    this.data.rows = downsample(this.data.rows.concat(d.rows))
+    this.data.evaluations = downsample(this.data.evaluations.concat(d.evaluations))
     this.data.status = d.status
     this.data.checkpoints = d.checkpoints
     this.addSamples(d.samples)
     this.refresh()
   }
   addSamples(samples) {
-    for (const s of samples) this.samples.prepend(make('div', 'sample', make('div', 'faint', `step ${s.step}, temperature ${s.temperature}`), make('div', 'text', make('span', 'asked', s.prompt), s.text)))
+    for (const s of samples) this.samples.prepend(make('div', 'sample', make('div', 'faint', `step ${s.step}, temperature ${s.temperature}`), make('div', 'text', make('span', 'given', s.prompt), s.text)))
     while (this.samples.children.length > 40) this.samples.lastChild.remove()
   }
   refresh() {
     if (!this.queued) this.queued = requestAnimationFrame(() => { this.queued = 0; this.paint() })
   }
   paint() {
-    const { rows, looks, status: st, overlays } = this.data, on = st.state === 'running' || st.state === 'paused'
+    const { rows, evaluations, status: st, overlays } = this.data, on = st.state === 'running' || st.state === 'paused'
     this.name.textContent = st.name ?? ''
     this.state.textContent = st.state ?? ''
     this.state.className = 'state ' + st.state
@@ -213,9 +214,9 @@ class View {
     this.pos.textContent = st.step === undefined ? '' : `step ${st.step.toLocaleString('en')}${st.steps ? ' of ' + st.steps.toLocaleString('en') : ''}, ${clock(st.seconds)}${on && st.left !== null ? `, ${clock(st.left)} left` : ''}`
     this.log.textContent = st.note ?? ''
     this.log.className = 'log ' + (st.warn ? 'error' : 'faint')
-    const last = rows[rows.length - 1], best = looks.length ? Math.min(...looks.map(l => l[VAL])) : null
+    const last = rows[rows.length - 1], best = evaluations.length ? Math.min(...evaluations.map(e => e[VAL])) : null
     const tile = (label, value, extra) => make('div', 'tile', make('span', 'faint', label), make('b', '', value), extra ?? '')
-    this.tiles.replaceChildren(tile('validation', looks.length ? looks[looks.length - 1][VAL].toFixed(4) : '–', make('span', 'faint', best === null ? '' : 'best ' + best.toFixed(4))),
+    this.tiles.replaceChildren(tile('validation', evaluations.length ? evaluations[evaluations.length - 1][VAL].toFixed(4) : '–', make('span', 'faint', best === null ? '' : 'best ' + best.toFixed(4))),
       ...TILES.map(([label, k, show]) => tile(label, last ? show(last[k]) : '–', spark(rows, k))))
     this.legend.replaceChildren(...[['train', 'train'], ['val', 'validation'], ...overlays.map((o, i) => [`over o${i % 4}`, o.name])].map(([cls, name]) => make('span', '', make('i', cls), name)))
     const steps = this.data.checkpoints.join()
@@ -226,9 +227,9 @@ class View {
 }
 
 function render({ model, el }) {
-  const view = new View(model, el), hear = m => view[m.what]?.(m.what === 'fail' ? m.text : m)
-  model.on('msg:custom', hear)
+  const view = new View(model, el), receive = m => view[m.what]?.(m.what === 'fail' ? m.text : m)
+  model.on('msg:custom', receive)
   model.send({ do: 'ready' })
-  return () => { model.off('msg:custom', hear); view.size.disconnect() }
+  return () => { model.off('msg:custom', receive); view.size.disconnect() }
 }
 export default { render }

@@ -1,11 +1,4 @@
-// The playground and the chat in the browser; see lab.js for what they share with others
-
-// Follow the end of a growing text, unless a person has scrolled away from it
-function following(box, change) {
-  const atEnd = box.scrollHeight - box.scrollTop - box.clientHeight < 40;
-  change();
-  if (atEnd) box.scrollTop = box.scrollHeight;
-}
+// The playground in the browser; widgets.js comes before it
 
 function field(name, props, title) {
   const input = el("input", { type: "number", ...props });
@@ -16,15 +9,15 @@ const NUMBERS = [
   ["top_k", "top-k", { min: 1, step: 1, placeholder: "off" }, "Keep the k likeliest tokens"],
   ["top_p", "top-p", { min: 0, max: 1, step: 0.05, placeholder: "off" }, "Keep the likeliest tokens that together hold this probability"],
   ["min_p", "min-p", { min: 0, max: 1, step: 0.01, placeholder: "off" }, "Drop tokens below this share of the likeliest"],
-  ["tokens", "length", { min: 1, step: 50 }, "Tokens to write"],
-  ["seed", "seed", { min: 0, step: 1, placeholder: "new", className: "wide" }, "The same seed writes the same text; empty: a new one"],
+  ["tokens", "length", { min: 1, step: 50 }, "Tokens to generate"],
+  ["seed", "seed", { min: 0, step: 1, placeholder: "new", className: "wide" }, "The same seed generates the same text; empty: a new seed each time"],
 ];
 
 function controls() {
   const t = el("input", { type: "range", min: 0, max: 2, step: 0.05 }), shown = el("output");
   t.oninput = () => { shown.textContent = (+t.value).toFixed(2); };
   const row = el("div", { className: "row settings" },
-    el("label", { title: "0: always the likeliest; 1: as learned" }, "temperature", t, shown));
+    el("label", { title: "0: always the likeliest token; 1: the model's own probabilities" }, "temperature", t, shown));
   const inputs = {};
   for (const [key, name, props, title] of NUMBERS) {
     const [label, input] = field(name, props, title);
@@ -32,7 +25,7 @@ function controls() {
     row.append(label);
   }
   const n = el("select", {}, ...[1, 2, 3, 4].map(i => el("option", { textContent: i })));
-  row.append(el("label", { title: "How many to write side by side" }, "samples", n));
+  row.append(el("label", { title: "Texts to generate side by side" }, "samples", n));
   return {
     row, seed: inputs.seed,
     fill(s) {
@@ -50,7 +43,7 @@ function controls() {
 function column(prompt, seed, tip, useSeed) {
   const text = el("div", { className: "text" }, el("span", { className: "faint", textContent: prompt }));
   const surprise = el("span"), tokens = new WeakMap();
-  const seedLink = el("a", { textContent: `seed ${seed}`, title: "Take this seed", onclick: () => useSeed(seed) });
+  const seedLink = el("a", { textContent: `seed ${seed}`, title: "Use this seed", onclick: () => useSeed(seed) });
   let nats = 0, count = 0;
   text.onmouseover = e => { const t = tokens.get(e.target); t ? tip.show(e.target, ...alternatives(t)) : tip.hide(); };
   text.onmouseleave = () => tip.hide();
@@ -58,7 +51,7 @@ function column(prompt, seed, tip, useSeed) {
   return {
     node: el("div", { className: "column" }, el("div", { className: "head faint" }, seedLink, surprise), text),
     add(list) {
-      following(text, () => text.append(...list.map(t => {
+      followEnd(text, () => text.append(...list.map(t => {
         const span = colored(t);
         tokens.set(span, t);
         nats -= Math.log(t[1]); count += 1;
@@ -69,113 +62,59 @@ function column(prompt, seed, tip, useSeed) {
   };
 }
 
-function keepButton(model, root, error) {
-  return button("Keep", () => {
-    model.send({ do: "keep" });
-    setTimeout(() => {
-      if (root.isConnected && !error.textContent) error.textContent =
-        "This output can't be replaced, probably because the page was reloaded. Put .html() of it into a cell instead.";
-    }, 3000);
-  }, { title: "Replace the widget by what it shows, so that it stays in the saved notebook" });
-}
-
 function playground(model, root) {
   const about = model.get("about"), tip = tooltip(), settings = controls();
-  const prompt = el("textarea", { rows: 2, value: about.settings.prompt, placeholder: "Text to go on from", spellcheck: false });
+  const prompt = el("textarea", { rows: 2, value: about.settings.prompt, placeholder: "Text to continue", spellcheck: false });
   const error = el("div", { className: "error" }), status = el("span", { className: "faint status" });
   const columns = el("div", { className: "columns" });
-  const write = button("Write", () => {
+  const generate = button("Generate", () => {
     error.textContent = "";
-    model.send({ do: "write", prompt: prompt.value, ...settings.read() });
+    model.send({ do: "generate", prompt: prompt.value, ...settings.read() });
     busy(true);
   }, { className: "main", title: "Ctrl+Enter" });
   const stop = button("Stop", () => model.send({ do: "stop" }));
   const keep = keepButton(model, root, error);
-  let shown = [], count = 0, began = 0;
+  let shown = [], count = 0, start = 0;
 
-  function busy(on) { write.disabled = on; stop.disabled = !on; keep.disabled = on || !shown.length; }
+  function busy(on) { generate.disabled = on; stop.disabled = !on; keep.disabled = on || !shown.length; }
   function useSeed(seed) { settings.seed.value = seed; }
-  function begin(m) {
+  function show(m) {
     error.textContent = "";
     shown = Array.from({ length: m.n }, (_, i) => column(m.prompt, m.seed + i, tip, useSeed));
     columns.replaceChildren(...shown.map(c => c.node));
-    count = 0; began = performance.now();
-    status.textContent = "reading …";
+    count = 0; start = performance.now();
+    status.textContent = "reading the prompt …";
     busy(true);
   }
   function add(m) {
     for (const [i, list] of m.tokens) { shown[i].add(list); count += list.length; }
-    const speed = count / (performance.now() - began) * 1000;
+    const speed = count / (performance.now() - start) * 1000;
     status.textContent = `${count} tokens, ${speed.toFixed(0)} per second`;
   }
   const handlers = {
-    start: begin,
+    start: show,
     tokens: add,
     end(m) { status.textContent = `${m.tokens} tokens in ${m.seconds.toFixed(1)} s${m.stopped ? ", stopped" : ""}`; busy(false); },
     error(m) { error.textContent = m.text; if (!count) status.textContent = ""; busy(false); },
     state(m) {
       prompt.value = m.prompt; settings.fill({ ...m.settings, seed: null }); settings.samples(m.n);
-      begin(m); add(m); status.textContent = ""; busy(m.busy);
+      show(m); add(m); status.textContent = ""; busy(m.busy);
     },
   };
-  prompt.onkeydown = e => { if (e.key === "Enter" && (e.ctrlKey || e.metaKey) && !write.disabled) { e.preventDefault(); write.click(); } };
+  prompt.onkeydown = e => { if (e.key === "Enter" && (e.ctrlKey || e.metaKey) && !generate.disabled) { e.preventDefault(); generate.click(); } };
   settings.fill(about.settings);
   busy(false);
   root.append(el("div", { className: "row" }, el("h4", { textContent: "Playground" }), el("span", { className: "faint", textContent: about.title }),
                  el("span", { className: "gap" }), legend()),
-              prompt, settings.row, el("div", { className: "row" }, write, stop, keep, status), error, columns);
+              prompt, settings.row, el("div", { className: "row" }, generate, stop, keep, status), error, columns);
   const disconnect = connect(model, root, handlers);
   return () => { disconnect(); tip.remove(); };
-}
-
-function bubble(name, text, mine) {
-  return el("div", { className: mine ? "bubble mine" : "bubble" }, el("b", { textContent: name }), el("span", { textContent: text }));
-}
-
-function chat(model, root) {
-  const about = model.get("about"), error = el("div", { className: "error" });
-  const who = el("select", { title: "Who answers" }, ...about.speakers.map(textContent => el("option", { textContent })));
-  const talk = el("div", { className: "talk" });
-  const said = el("textarea", { rows: 2, placeholder: "Say something (Enter sends, Shift+Enter begins a line)", spellcheck: false });
-  const send = button("Send", () => {
-    error.textContent = "";
-    sent = said.value;
-    model.send({ do: "say", text: sent });
-    said.value = "";
-    busy(true);
-  }, { className: "main" });
-  const stop = button("Stop", () => model.send({ do: "stop" }));
-  const fresh = button("New", () => { error.textContent = ""; model.send({ do: "new" }); }, { title: "Forget the conversation" });
-  const keep = keepButton(model, root, error);
-  let last = null, sent = "";
-
-  function busy(on) { send.disabled = fresh.disabled = who.disabled = on; stop.disabled = !on; keep.disabled = on || !talk.children.length; }
-  function draw(m) {
-    const nodes = m.turns.map(([name, text, mine]) => bubble(name, text, mine));
-    following(talk, () => talk.replaceChildren(...nodes));
-    last = m.busy ? nodes.at(-1) : null;
-    last?.classList.add("live");
-    talk.dataset.hint = `Nobody has spoken yet. You are ${m.me}.`;
-    who.value = m.as_;
-    busy(m.busy);
-  }
-  const handlers = {
-    turns: draw,
-    more(m) { if (last) following(talk, () => { last.lastChild.textContent += m.text; }); },
-    error(m) { error.textContent = m.text; said.value ||= sent; },
-  };
-  who.onchange = () => { error.textContent = ""; model.send({ do: "talk_to", name: who.value }); };
-  said.onkeydown = e => { if (e.key === "Enter" && !e.shiftKey) { e.preventDefault(); if (!send.disabled) send.click(); } };
-  root.append(el("div", { className: "row" }, el("h4", { textContent: "Chat" }), el("span", { className: "faint", textContent: about.title }),
-                 el("span", { className: "gap" }), el("label", {}, "with", who), fresh, keep),
-              talk, error, el("div", { className: "say" }, said, send, stop));
-  return connect(model, root, handlers);
 }
 
 export default {
   render({ model, el: host }) {
     const root = el("div", { className: "chatgot" });
     host.append(root);
-    return { playground, chat }[model.get("kind")](model, root);
+    return playground(model, root);
   },
 };

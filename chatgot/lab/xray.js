@@ -1,4 +1,4 @@
-// The x-ray in the browser; see lab.js for what it shares with other widgets. Python sends what a view needs when it is first opened.
+// The x-ray in the browser; widgets.js comes before it. Python sends the data of a view when its tab is first opened.
 
 const MEANING = { previous: "the token before", same: "the same token, earlier", induction: "what came after the same token earlier (Olsson et al. 2022)",
   first: "the first token of the text", itself: "the token itself" };
@@ -6,9 +6,9 @@ const VIEWS = { surprise: surpriseView, attention: attentionView, lens: lensView
 
 const blue = share => `rgb(74 144 217 / ${share.toFixed(3)})`;
 const signed = x => (x < 0 ? "−" : "+") + Math.abs(x).toFixed(3);
-const gain = (x, most) => x > 0 ? `rgb(224 123 0 / ${(0.75 * Math.sqrt(x / most)).toFixed(3)})` : blue(0.75 * Math.sqrt(-x / most));
+const lossColor = (x, largest) => x > 0 ? `rgb(224 123 0 / ${(0.75 * Math.sqrt(x / largest)).toFixed(3)})` : blue(0.75 * Math.sqrt(-x / largest));
 const headName = (l, h) => `layer ${l}, head ${h}`;
-const say = text => el("p", { className: "faint say-so", textContent: text });
+const hint = text => el("p", { className: "faint hint", textContent: text });
 
 function svg(tag, props = {}, ...children) {
   const e = document.createElementNS("http://www.w3.org/2000/svg", tag);
@@ -17,22 +17,22 @@ function svg(tag, props = {}, ...children) {
   return e;
 }
 
-// Move over the children of a box that stand for something
-function hovering(box, things, enter, leave) {
-  box.onmouseover = e => { const t = e.target.closest("[data-i]"); t && box.contains(t) ? enter(things[t.dataset.i], t) : leave(); };
+// Call `enter` with the item of the child under the pointer; children carry the item's index in data-i
+function onHover(box, items, enter, leave) {
+  box.onmouseover = e => { const t = e.target.closest("[data-i]"); t && box.contains(t) ? enter(items[t.dataset.i], t) : leave(); };
   box.onmouseleave = leave;
 }
 
 function surpriseView({ data, tip }) {
   const text = el("div", { className: "text" }, el("span", { className: "faint", textContent: data.first }));
   text.append(...data.tokens.map((t, i) => { const span = colored(t); span.dataset.i = i; return span; }));
-  hovering(text, data.tokens, (t, at) => tip.show(at, ...alternatives(t)), tip.hide);
-  return el("div", {}, el("div", { className: "row" }, say(`${data.tokens.length} tokens, ${data.nats.toFixed(3)} nats each`),
+  onHover(text, data.tokens, (t, at) => tip.show(at, ...alternatives(t)), tip.hide);
+  return el("div", {}, el("div", { className: "row" }, hint(`${data.tokens.length} tokens, ${data.nats.toFixed(3)} nats each`),
                           el("span", { className: "gap" }), legend()), text);
 }
 
-// A square picture; each number from 0 to 1 is a pixel
-function heat(canvas, size, share) {
+// A square picture of shares from 0 to 1
+function heatmap(canvas, size, share) {
   canvas.width = canvas.height = size;
   const c = canvas.getContext("2d"), image = c.createImageData(size, size);
   for (let i = 0; i < size * size; i++) {
@@ -50,7 +50,7 @@ function thumbnails(data, bytes, pick) {
     grid.append(el("span", { className: "faint", textContent: `layer ${l}` }));
     for (let h = 0; h < n_head; h++) {
       const canvas = el("canvas"), at = (l * n_head + h) * size * size;
-      heat(canvas, size, i => bytes.getUint8(at + i) / 255);
+      heatmap(canvas, size, i => bytes.getUint8(at + i) / 255);
       const b = el("button", { type: "button", className: "thumb", title: headName(l, h), onclick: () => pick(l, h) }, canvas);
       b.setAttribute("aria-label", headName(l, h));
       b.dataset.head = `${l},${h}`;
@@ -60,8 +60,8 @@ function thumbnails(data, bytes, pick) {
   return grid;
 }
 
-function attentionView({ data, buffers, texts, tip, ask }) {
-  const T = texts.length, map = el("canvas", { className: "map" }), name = el("b"), bluest = el("span", { className: "faint" });
+function attentionView({ data, buffers, texts, tip, request }) {
+  const T = texts.length, map = el("canvas", { className: "map" }), name = el("b"), maxShare = el("span", { className: "faint" });
   const text = el("div", { className: "text" }), spans = texts.map((t, i) => {
     const span = el("span", { className: t === "\n" ? "tok nl" : "tok", textContent: t });
     span.dataset.i = i;
@@ -69,151 +69,151 @@ function attentionView({ data, buffers, texts, tip, ask }) {
   });
   let shares = null, pinned = T - 1, pointed = null;
   const share = (i, j) => shares.getUint16(2 * (i * T + j), true) / 65535;
-  function look(i, other = -1) {
-    const most = shares ? Math.max(...texts.slice(0, i + 1).map((_, j) => share(i, j))) : 1;
+  function highlight(i, other = -1) {
+    const largest = shares ? Math.max(...texts.slice(0, i + 1).map((_, j) => share(i, j))) : 1;
     spans.forEach((span, j) => {
-      span.style.background = shares && j <= i ? blue(0.8 * share(i, j) / most) : "";
+      span.style.background = shares && j <= i ? blue(0.8 * share(i, j) / largest) : "";
       span.classList.toggle("from", j === i);
       span.classList.toggle("to", j === other);
     });
   }
-  function most(i) {
+  function topTargets(i) {
     const all = Array.from({ length: i + 1 }, (_, j) => [texts[j], share(i, j), i === j ? "itself" : `${i - j} back`]);
-    return [el("code", { textContent: seen(texts[i]) }), " looks at", bars(all.sort((a, b) => b[1] - a[1]).slice(0, 5))];
+    return [el("code", { textContent: showWhitespace(texts[i]) }), " attends to", bars(all.sort((a, b) => b[1] - a[1]).slice(0, 5))];
   }
   text.append(...spans);
-  const rest = () => { pointed = null; tip.hide(); look(pinned); };
+  const rest = () => { pointed = null; tip.hide(); highlight(pinned); };
   function point(span) {
-    pointed = span; // a head's shares may come after it
-    if (shares) { look(+span.dataset.i); tip.show(span, ...most(+span.dataset.i)); }
+    pointed = span; // the shares of a newly selected head may arrive later
+    if (shares) { highlight(+span.dataset.i); tip.show(span, ...topTargets(+span.dataset.i)); }
   }
-  hovering(text, spans, point, rest);
-  text.onclick = e => { if (e.target.dataset.i) { pinned = +e.target.dataset.i; look(pinned); } };
+  onHover(text, spans, point, rest);
+  text.onclick = e => { if (e.target.dataset.i) { pinned = +e.target.dataset.i; highlight(pinned); } };
   map.onmousemove = e => {
     const r = map.getBoundingClientRect(), i = Math.floor((e.clientY - r.top) / r.height * T), j = Math.floor((e.clientX - r.left) / r.width * T);
     if (!shares || i < 0 || j < 0 || j > i || i >= T) return rest();
-    look(i, j);
+    highlight(i, j);
     tip.show({ getClientRects: () => [{ left: e.clientX + 10, bottom: e.clientY + 8, top: e.clientY - 8 }] },
-             el("code", { textContent: seen(texts[i]) }), " looks at ", el("code", { textContent: seen(texts[j]) }), `, ${i - j} back: ${percent(share(i, j))}`);
+             el("code", { textContent: showWhitespace(texts[i]) }), " attends to ", el("code", { textContent: showWhitespace(texts[j]) }), `, ${i - j} back: ${percent(share(i, j))}`);
   };
   map.onmouseleave = rest;
   function pick(layer, head) {
     for (const b of thumbs.querySelectorAll("button")) b.classList.toggle("on", b.dataset.head === `${layer},${head}`);
     name.textContent = headName(layer, head);
-    ask("head", { head: [layer, head] });
+    request("head", { head: [layer, head] });
   }
   const thumbs = thumbnails(data, buffers[0], pick);
   const node = el("div", { className: "split" },
-    el("div", { className: "side" }, thumbs, say("Every head at a glance. Choose one.")),
-    el("div", { className: "side" }, name, bluest, map, say("A token (row) looks at those before it (columns).")),
-    el("div", { className: "wide" }, say("Point at a token to see what it looks at; a click keeps it."), text));
+    el("div", { className: "side" }, thumbs, hint("Every head at a glance. Click one to select it.")),
+    el("div", { className: "side" }, name, maxShare, map, hint("A token (row) attends to those before it (columns).")),
+    el("div", { className: "wide" }, hint("Point at a token to see what it attends to; click to keep it selected."), text));
   pick(...data.head);
   function head(m, [values]) {
     shares = values;
-    let most = 0; // the first tokens have little to look at, so they don't count
-    for (let i = Math.min(8, T - 1); i < T; i++) for (let j = 0; j <= i; j++) most = Math.max(most, share(i, j));
-    heat(map, T, i => Math.sqrt(Math.min(1, values.getUint16(2 * i, true) / 65535 / most)));
-    bluest.textContent = `, the bluest ${percent(most)}`;
-    if (pointed) point(pointed); else look(pinned);
+    let largest = 0; // not of the first tokens: with few others to attend to, their shares are always large
+    for (let i = Math.min(8, T - 1); i < T; i++) for (let j = 0; j <= i; j++) largest = Math.max(largest, share(i, j));
+    heatmap(map, T, i => Math.sqrt(Math.min(1, values.getUint16(2 * i, true) / 65535 / largest)));
+    maxShare.textContent = `, largest share ${percent(largest)}`;
+    if (pointed) point(pointed); else highlight(pinned);
   }
   return { node, head };
 }
 
 function lensView({ data, texts, tip }) {
   const cells = [], table = el("table", { className: "lens" }), row = (name, tds) => el("tr", {}, el("th", { textContent: name }), ...tds);
-  data.guesses.forEach((guesses, l) => table.prepend(row(l ? `layer ${l}` : "embedding", guesses.map((top, t) => {
-    const td = el("td", { textContent: seen(top[0][0]), className: top[0][0] === texts[t + 1] ? "right" : "" });
+  data.predictions.forEach((predictions, l) => table.prepend(row(l ? `layer ${l}` : "embedding", predictions.map((top, t) => {
+    const td = el("td", { textContent: showWhitespace(top[0][0]), className: top[0][0] === texts[t + 1] ? "right" : "" });
     td.style.background = blue(0.8 * top[0][1]);
     td.dataset.i = cells.push([l, t, top]) - 1;
     return td;
   }))));
-  table.prepend(row("came", texts.map((_, t) => el("td", { className: "read", textContent: seen(texts[t + 1] ?? "") }))));
-  table.append(row("read", texts.map(t => el("td", { className: "read", textContent: seen(t) }))));
-  hovering(table, cells, ([l, t, top], at) => tip.show(at, l ? `After layer ${l}, going on from ` : "Embedding of ", el("code", { textContent: seen(texts[t]) }),
+  table.prepend(row("next", texts.map((_, t) => el("td", { className: "read", textContent: showWhitespace(texts[t + 1] ?? "") }))));
+  table.append(row("read", texts.map(t => el("td", { className: "read", textContent: showWhitespace(t) }))));
+  onHover(table, cells, ([l, t, top], at) => tip.show(at, l ? `Prediction after layer ${l}, following ` : "Embedding of ", el("code", { textContent: showWhitespace(texts[t]) }),
                                                         bars(top, texts[t + 1])), tip.hide);
-  return el("div", {}, say("What each layer would say next, were it the last: the likeliest token, the bluer the surer; bold where it came true."),
+  return el("div", {}, hint("The next token each layer would predict if it were the last: bluer is more probable, bold came true."),
             el("div", { className: "scroll" }, table));
 }
 
 function distances(values) {
-  const w = 300, h = 90, most = Math.max(...values), step = w / values.length;
-  const bars = values.map((v, d) => svg("rect", { x: d * step + 0.5, width: step - 1, y: h - h * v / most, height: h * v / most }, svg("title", {}, `${d} back: ${percent(v)}`)));
+  const w = 300, h = 90, largest = Math.max(...values), step = w / values.length;
+  const bars = values.map((v, d) => svg("rect", { x: d * step + 0.5, width: step - 1, y: h - h * v / largest, height: h * v / largest }, svg("title", {}, `${d} back: ${percent(v)}`)));
   const label = (x, anchor, text) => svg("text", { x, y: h + 13, "text-anchor": anchor }, text);
   return svg("svg", { viewBox: `0 0 ${w} ${h + 16}`, class: "distances" }, ...bars, label(0, "start", "itself"), label(w, "end", `${values.length - 1} back`));
 }
 
-function headsView({ data, ask }) {
+function headsView({ data, request }) {
   const names = Object.keys(data.scores), n_head = data.scores[names[0]][0].length;
   const heads = data.scores[names[0]].flatMap((row, l) => row.map((_, h) => [l, h]));
   const body = el("tbody"), name = el("b"), side = el("div", { className: "side" }), pairs = el("div");
-  let by = "previous", chosen = null;
+  let sortedBy = "previous", selected = null;
   const cell = v => { const td = el("td", { textContent: v === null ? "–" : percent(v) }); td.style.background = blue(0.8 * (v ?? 0)); return td; };
   function draw() {
-    const order = [...heads].sort(([a, b], [c, d]) => (data.scores[by][c][d] ?? 0) - (data.scores[by][a][b] ?? 0));
+    const order = [...heads].sort(([a, b], [c, d]) => (data.scores[sortedBy][c][d] ?? 0) - (data.scores[sortedBy][a][b] ?? 0));
     body.replaceChildren(...order.map(([l, h]) => {
-      const tr = el("tr", { onclick: () => pick(l, h), className: chosen === `${l},${h}` ? "on" : "" }, el("th", { textContent: headName(l, h) }),
+      const tr = el("tr", { onclick: () => pick(l, h), className: selected === `${l},${h}` ? "on" : "" }, el("th", { textContent: headName(l, h) }),
                     ...names.map(k => cell(data.scores[k][l][h])));
       tr.dataset.head = `${l},${h}`;
       return tr;
     }));
-    for (const th of titles) th.classList.toggle("on", th.dataset.name === by);
+    for (const th of titles) th.classList.toggle("on", th.dataset.name === sortedBy);
     return order[0];
   }
   function pick(l, h) {
-    chosen = `${l},${h}`;
-    for (const tr of body.children) tr.classList.toggle("on", tr.dataset.head === chosen);
+    selected = `${l},${h}`;
+    for (const tr of body.children) tr.classList.toggle("on", tr.dataset.head === selected);
     name.textContent = headName(l, h);
-    side.replaceChildren(name, say("Mean attention by distance"), distances(data.distance[l][h]), pairs);
-    ask("pairs", { head: [l, h] });
+    side.replaceChildren(name, hint("Mean attention by distance"), distances(data.distance[l][h]), pairs);
+    request("pairs", { head: [l, h] });
   }
-  const titles = names.map(k => { const th = el("th", { textContent: k, title: MEANING[k], onclick: () => { by = k; draw(); } }); th.dataset.name = k; return th; });
+  const titles = names.map(k => { const th = el("th", { textContent: k, title: MEANING[k], onclick: () => { sortedBy = k; draw(); } }); th.dataset.name = k; return th; });
   const chance = el("tr", { className: "faint" }, el("th", { textContent: "by chance" }), ...names.map(k => el("td", { textContent: data.chance[k] === null ? "–" : percent(data.chance[k]) })));
   const table = el("table", { className: "heads" }, el("thead", {}, el("tr", {}, el("th"), ...titles), chance), body);
   pick(...draw());
-  const node = el("div", {}, say("How much of its attention a head spends on a habit. Click a title to sort, a head for more."),
+  const node = el("div", {}, hint("The share of its attention each head spends on a pattern. Click a column to sort, a head for details."),
                   el("div", { className: "split" }, el("div", { className: "scroll tall" }, table), side));
   return { node, pairs(m) {
-    pairs.replaceChildren(say("Who gets most of it, with mean share and count"), el("table", { className: "pairs" }, ...m.data.pairs.map(([a, b, p, n]) =>
-      el("tr", {}, el("td", {}, el("code", { textContent: seen(a) }), " → ", el("code", { textContent: seen(b) })), el("td", { textContent: percent(p) }), el("td", { className: "faint", textContent: `× ${n}` })))));
+    pairs.replaceChildren(hint("Token pairs with most attention: mean share and count"), el("table", { className: "pairs" }, ...m.data.pairs.map(([a, b, p, n]) =>
+      el("tr", {}, el("td", {}, el("code", { textContent: showWhitespace(a) }), " → ", el("code", { textContent: showWhitespace(b) })), el("td", { textContent: percent(p) }), el("td", { className: "faint", textContent: `× ${n}` })))));
   } };
 }
 
-function ranking(list, most) {
+function ranking(list, largest) {
   const table = el("table", { className: "ranking" });
   for (const [name, value, title] of list) {
     const bar = el("div", { className: value < 0 ? "bar less" : "bar" });
-    bar.style.width = 100 * Math.abs(value) / most + "%";
+    bar.style.width = 100 * Math.abs(value) / largest + "%";
     table.append(el("tr", { title: title ?? "" }, el("th", { textContent: name }), el("td", {}, bar), el("td", { className: "number", textContent: signed(value) })));
   }
   return table;
 }
 
-function ablationView({ data, ask }) {
-  const off = new Set(), grid = el("div", { className: "thumbs" }), result = el("div", { className: "together" }), n_head = data.heads[0].length;
-  const heads = data.heads.flatMap((row, l) => row.map((v, h) => [headName(l, h), v])), most = Math.max(1e-9, ...heads.map(h => Math.abs(h[1])));
-  const neurons = data.neurons.map(([l, n, v, slope]) => [`layer ${l}, neuron ${n}`, v, `by its slope ${signed(slope)}`]);
+function ablationView({ data, request }) {
+  const off = new Set(), grid = el("div", { className: "thumbs" }), result = el("div", { className: "combined" }), n_head = data.heads[0].length;
+  const heads = data.heads.flatMap((row, l) => row.map((v, h) => [headName(l, h), v])), largest = Math.max(1e-9, ...heads.map(h => Math.abs(h[1])));
+  const neurons = data.neurons.map(([l, n, v, slope]) => [`layer ${l}, neuron ${n}`, v, `first-order estimate ${signed(slope)}`]);
   const ranked = list => [...list].sort((a, b) => b[1] - a[1]).slice(0, 12);
-  function together() {
-    if (!off.size) return result.replaceChildren(say(`Loss ${data.loss.toFixed(3)} with all heads. Click some to leave them out together.`));
-    ask("without", { heads: [...off].map(key => key.split(",").map(Number)) });
+  function showCombined() {
+    if (!off.size) return result.replaceChildren(hint(`Loss ${data.loss.toFixed(3)} with all heads. Click heads to remove several at once.`));
+    request("without", { heads: [...off].map(key => key.split(",").map(Number)) });
   }
   grid.style.gridTemplateColumns = `auto repeat(${n_head}, auto)`;
   grid.append(el("span"), ...Array.from({ length: n_head }, (_, h) => el("span", { className: "faint", textContent: h })));
   data.heads.forEach((row, l) => grid.append(el("span", { className: "faint", textContent: `layer ${l}` }), ...row.map((v, h) => {
-    const key = `${l},${h}`, b = button(signed(v), () => { off.has(key) ? off.delete(key) : off.add(key); b.classList.toggle("off", off.has(key)); together(); },
-                                        { className: "cell", title: `Leave out ${headName(l, h)}` });
-    b.style.background = gain(v, most);
+    const key = `${l},${h}`, b = button(signed(v), () => { off.has(key) ? off.delete(key) : off.add(key); b.classList.toggle("off", off.has(key)); showCombined(); },
+                                        { className: "cell", title: `Remove ${headName(l, h)}` });
+    b.style.background = lossColor(v, largest);
     return b;
   })));
-  together();
-  const strong = Math.max(1e-9, ...neurons.map(n => Math.abs(n[1])));
-  const node = el("div", {}, say("How much the loss grows, in nats per token, when a part is left out (its share of the residual stream set to zero)."),
+  showCombined();
+  const largestNeuron = Math.max(1e-9, ...neurons.map(n => Math.abs(n[1])));
+  const node = el("div", {}, hint("The increase of the loss, in nats per token, when a head or neuron is removed (its contribution to the residual stream set to zero)."),
     el("div", { className: "split" }, el("div", { className: "side" }, grid, result),
-      el("div", { className: "wide" }, el("b", { textContent: "Heads" }), ranking(ranked(heads), most)),
-      el("div", { className: "wide" }, el("b", { textContent: "Neurons" }), el("span", { className: "faint", textContent: " with the highest slopes of each layer" }), ranking(ranked(neurons), strong))));
+      el("div", { className: "wide" }, el("b", { textContent: "Heads" }), ranking(ranked(heads), largest)),
+      el("div", { className: "wide" }, el("b", { textContent: "Neurons" }), el("span", { className: "faint", textContent: " with the highest first-order estimates of each layer" }), ranking(ranked(neurons), largestNeuron))));
   return { node, without(m) {
-    result.replaceChildren(el("span", { textContent: `${off.size} left out: loss ${data.loss.toFixed(3)} → ` }), el("b", { textContent: (data.loss + m.data.more).toFixed(3) }),
-                           el("span", { className: "faint", textContent: ` (${signed(m.data.more)})` }));
+    result.replaceChildren(el("span", { textContent: `${off.size} removed: loss ${data.loss.toFixed(3)} → ` }), el("b", { textContent: (data.loss + m.data.increase).toFixed(3) }),
+                           el("span", { className: "faint", textContent: ` (${signed(m.data.increase)})` }));
   } };
 }
 
@@ -223,42 +223,42 @@ function embeddingsView({ data, tip }) {
   const sx = scale(xs, pad, w - pad), sy = scale(ys, h - pad, pad), lines = svg("g", { class: "lines" });
   const marks = data.texts.map((t, i) => {
     const m = svg("text", { x: sx(xs[i]), y: sy(ys[i]), "text-anchor": "middle", "dominant-baseline": "central", class: data.kinds[i], "data-i": i });
-    m.textContent = seen(t);
+    m.textContent = showWhitespace(t);
     return m;
   });
   const box = svg("svg", { viewBox: `0 0 ${w} ${h}`, class: "plane" }, lines, ...marks);
-  hovering(box, data.texts.map((_, i) => i), (i, at) => {
+  onHover(box, data.texts.map((_, i) => i), (i, at) => {
     lines.replaceChildren(...data.like[i].map(j => svg("line", { x1: sx(xs[i]), y1: sy(ys[i]), x2: sx(xs[j]), y2: sy(ys[j]) })));
-    tip.show(at, el("b", {}, el("code", { textContent: seen(data.texts[i]) })), " points most nearly where do ", ...data.like[i].flatMap(j => [el("code", { textContent: seen(data.texts[j]) }), " "]));
+    tip.show(at, el("b", {}, el("code", { textContent: showWhitespace(data.texts[i]) })), ", most similar by cosine: ", ...data.like[i].flatMap(j => [el("code", { textContent: showWhitespace(data.texts[j]) }), " "]));
   }, () => { tip.hide(); lines.replaceChildren(); });
   const kinds = [...new Set(data.kinds)].map(k => el("span", { className: "kind " + k, textContent: k }));
-  return el("div", {}, el("div", { className: "row" }, say(`Tokens by the two directions in which their embeddings differ most (${data.share.map(percent).join(" and ")} of the variance).`),
+  return el("div", {}, el("div", { className: "row" }, hint(`The first two principal components of the token embeddings (${data.share.map(percent).join(" and ")} of the variance).`),
                           el("span", { className: "gap" }), ...kinds), box);
 }
 
 function xray(model, root) {
   const tip = tooltip(), error = el("div", { className: "error" }), pane = el("div", { className: "pane" }), status = el("span", { className: "faint status" });
-  const text = el("textarea", { rows: 2, placeholder: "A text to look into", spellcheck: false });
-  const ask = (what, more = {}) => model.send({ do: "look", what, ...more });
+  const text = el("textarea", { rows: 2, placeholder: "Text to read", spellcheck: false });
+  const request = (what, more = {}) => model.send({ do: "view", what, ...more });
   let open = "surprise", views = {}, texts = [];
   const tabs = Object.keys(VIEWS).map(name => button(name, () => show(name), { className: "tab", role: "tab" }));
-  function put(name) { pane.replaceChildren(views[name].node); pane.classList.remove("waiting"); status.textContent = ""; }
+  function put(name) { pane.replaceChildren(views[name].node); pane.classList.remove("loading"); status.textContent = ""; }
   function show(name) {
     open = name;
     error.textContent = "";
     tip.hide();
     for (const t of tabs) t.setAttribute("aria-selected", t.textContent === name);
     if (views[name]) return put(name);
-    pane.classList.add("waiting");
-    status.textContent = name === "ablation" ? "leaving out each part in turn …" : "looking …";
-    ask(name);
+    pane.classList.add("loading");
+    status.textContent = name === "ablation" ? "removing each head and neuron in turn …" : "computing …";
+    request(name);
   }
-  function again() { error.textContent = ""; status.textContent = "reading …"; model.send({ do: "read", text: text.value }); }
+  function read() { error.textContent = ""; status.textContent = "reading …"; model.send({ do: "read", text: text.value }); }
   const handlers = {
     text(m) { text.value = m.text; texts = m.texts; views = {}; error.textContent = ""; show(open); },
     show(m, buffers) {
       if (!VIEWS[m.what]) return Object.values(views).find(v => v[m.what])?.[m.what](m, buffers);
-      const made = VIEWS[m.what]({ data: m.data, buffers, texts, tip, ask });
+      const made = VIEWS[m.what]({ data: m.data, buffers, texts, tip, request });
       views[m.what] = made.node ? made : { node: made };
       if (m.what === open) put(open);
     },
@@ -267,10 +267,10 @@ function xray(model, root) {
       views[open] ? put(open) : pane.replaceChildren();
     },
   };
-  text.onkeydown = e => { if (e.key === "Enter" && (e.ctrlKey || e.metaKey)) { e.preventDefault(); again(); } };
+  text.onkeydown = e => { if (e.key === "Enter" && (e.ctrlKey || e.metaKey)) { e.preventDefault(); read(); } };
   root.classList.add("xray");
   root.append(el("div", { className: "row" }, el("h4", { textContent: "X-ray" }), el("span", { className: "faint", textContent: model.get("about").title }), el("span", { className: "gap" }), status),
-              el("div", { className: "asked" }, text, button("Read", again, { className: "main", title: "Ctrl+Enter" })),
+              el("div", { className: "input" }, text, button("Read", read, { className: "main", title: "Ctrl+Enter" })),
               error, el("div", { className: "tabs", role: "tablist" }, ...tabs), pane);
   const disconnect = connect(model, root, handlers);
   return () => { disconnect(); tip.remove(); };
