@@ -1,6 +1,7 @@
 "Processes forked from one that has imported PyTorch already: dozens of them would spend most of their time importing it"
 import multiprocessing
 import os
+import signal
 import sys
 
 os.environ.setdefault('OMP_NUM_THREADS', '1')
@@ -20,6 +21,7 @@ def cli(cwd, args, env):
     from chatgot.__main__ import main
     os.chdir(cwd)
     os.environ.update(env)
+    signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell's background jobs ignore it, and so would a child
     for fd, name in ((1, 'out'), (2, 'err')): os.dup2(os.open(name, os.O_CREAT | os.O_WRONLY | os.O_APPEND), fd)
     for stream in (sys.stdout, sys.stderr): stream.reconfigure(line_buffering=True)
     sys.argv = ['chatgot', *args]

@@ -170,6 +170,7 @@ def claim(
     free = src if shared[src] and src >= i else min(range(i, len(shared)), key=self.last_use.__getitem__)
     n = shared[src]
     self.swap(i, free)
+    # after the swap the source may be where the other row was
     src = {i: free, free: i}.get(src, src)
     n = self.state.truncate(i, n) if src == i else self.state.copy_prefix(src, i, n)
     self.uses += 1

@@ -28,6 +28,7 @@ def keep_top_p(
     "Keep the likeliest tokens that together hold probability p"
     sorted_BV = logits_BV.sort(-1, descending=True).values
     probs_BV = sorted_BV.softmax(-1)
+    # what a token's predecessors hold, without itself: the token that crosses p is kept
     before_BV = probs_BV.cumsum(-1) - probs_BV
     least_B1 = sorted_BV.masked_fill(before_BV >= p, torch.inf).amin(-1, keepdim=True)
     return logits_BV.masked_fill(logits_BV < least_B1, -torch.inf)
@@ -58,6 +59,7 @@ def filter_logits(
 ) -> Tensor:  # B V: their softmax is what to draw from
     "Repetition penalty, temperature, top-k, top-p, min-p"
     if s.repetition_penalty != 1: logits_BV = apply_repetition_penalty(logits_BV, seen_BV, s.repetition_penalty)
+    # smaller temperatures would overflow float32
     if s.temperature not in (0, 1): logits_BV = logits_BV/max(s.temperature, 1e-4)
     if s.temperature == 0: return keep_top_k(logits_BV, 1)
     if s.top_k: logits_BV = keep_top_k(logits_BV, s.top_k)

@@ -41,6 +41,7 @@ def exponential_noise(
     "Exponentially distributed times for one row's tokens, without end"
     n = vocab_size if vocab_size <= GROUP_SIZE else math.ceil(vocab_size/GROUP_SIZE) + GROUP_SIZE
     rng, tiny = np.random.Generator(np.random.SFC64(seed)), np.finfo(np.float32).tiny
+    # a time of exactly 0 would let an impossible token win
     while True: yield rng.standard_exponential(n, np.float32) + tiny
 
 # %% ../../nbs/generate/02_sampling.ipynb #edf631ca
@@ -77,6 +78,7 @@ def sample_next(
     token_B1 = sample_exponential_race(filtered(logits_BV, s, seen_BV), times_BN)[:, None]
     if any(x.repetition_penalty != 1 for x in all_s): seen_BV.scatter_(1, token_B1, True)
     logprobs_BV = logits_BV.log_softmax(-1)
+    # one transfer for both: float32 holds token ids up to 2^24 exactly
     both_B2 = torch.cat((token_B1, logprobs_BV.gather(1, token_B1)), 1)
     tokens, logprobs = both_B2.T.tolist()
     if any(p != p for p in logprobs): raise ChatGoTError(

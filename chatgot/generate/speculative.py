@@ -110,6 +110,7 @@ def propose(
     for times_V in times:
         score_V = self.probs(tuple(text[-self.order:]), s)/(times_V if s.temperature else 1)
         token = int(score_V.argmax())
+        # without the winner, the maximum is the second
         best, score_V[token] = score_V[token], 0
         yield token, 1 - .6*float(score_V.max()/best)
         text = [*text[-self.order:], token]

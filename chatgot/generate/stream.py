@@ -54,6 +54,7 @@ class SequenceState:
         ended = token == self.tok.eot
         if not ended: self.tokens.append(token)
         text, last = self.tok.decode(self.tokens), last or ended
+        # no character takes more than four bytes; what is incomplete then is no character
         if text.endswith('\ufffd') and len(self.tokens) < 4 and not last:
             return TokenChunk(self.row, token, logprob, '', top=top)
         self.tokens = []
@@ -86,6 +87,7 @@ def _stream_speculative(state: DecodeState, logits_TV: Tensor, row: SequenceStat
                         top: int, draft: Draft) -> Iterator[TokenChunk]:
     scheduler, proposed, times, n = DraftScheduler(draft, s), [], [], 0
     while n < s.tokens:
+        # the times of places to come, which draft and model share
         times += islice(row.times, max(24 - len(times), 0))
         seen_TV = _seen_with(state.seen_BV, proposed, len(logits_TV), s)
         drawn = list(zip(*sample_next(logits_TV.float(), seen_TV, times[:len(logits_TV)], s, top)))

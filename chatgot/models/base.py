@@ -18,10 +18,12 @@ from ..core.errors import ChatGoTError
 from ..core.settings import ModelSettings
 
 # %% ../../nbs/models/01_base.ipynb #2d07a21c
-class _DerivedShape:
-    "Widths that follow from a model's settings"
+_FIELDS = [('vocab_size', int), ('seq_len', int), *((k, f.annotation, f.default) for k, f in ModelSettings.model_fields.items())]
+
+class ModelConfig(make_dataclass('_ModelFields', _FIELDS, frozen=True)):
+    "The shape of a model: vocabulary (V), context length (T), and every setting of section `model`"
     @classmethod
-    def of(cls, m: ModelSettings, vocab_size: int, seq_len: int):
+    def of(cls, m: ModelSettings, vocab_size: int, seq_len: int) -> 'ModelConfig':
         "The shape that settings, a tokenizer and a context length give"
         return cls(vocab_size, seq_len, **m.model_dump())
 
@@ -39,12 +41,6 @@ class _DerivedShape:
     def n_inner(self) -> int:
         "F: GPT-2 has 4 D; SwiGLU has three matrices, so 8/3 D (in steps of 32) costs the same (Shazeer 2020)"
         return 4*self.n_embd if self.family == 'gpt2' else 32*math.ceil(self.n_embd*8/3/32)
-
-# %% ../../nbs/models/01_base.ipynb #d20c84f8
-_FIELDS = [('vocab_size', int), ('seq_len', int), *((k, f.annotation, f.default) for k, f in ModelSettings.model_fields.items())]
-_DOC = "The shape of a model: vocabulary (V), context length (T), and every setting of section `model`"
-ModelConfig = make_dataclass('ModelConfig', _FIELDS, bases=(_DerivedShape,), frozen=True,
-                             namespace={'__module__': __name__, '__doc__': _DOC})
 
 # %% ../../nbs/models/01_base.ipynb #795d733f
 class ModelState:
@@ -66,6 +62,7 @@ class ModelState:
 
     def rows(self, first: int, end: int) -> 'ModelState':
         "The rows from `first` up to `end`, sharing memory with this state"
+        # without __init__, which would allocate tensors
         view = object.__new__(type(self))
         vars(view).update(vars(self))
         view.tensors = tuple(t.narrow(self.row_dim, first, end - first) for t in self.tensors)
@@ -76,6 +73,7 @@ class ModelState:
 @patch
 def select(self: ModelState, rows: list[int]):
     "Keep these rows only, in this order"
+    # indexing copies, so the memory of rows that left is freed
     self.tensors = tuple(t[self._index(rows, None)] for t in self.tensors)
     self.lengths = self.lengths[rows]
 
@@ -231,6 +229,7 @@ class Decoder:
         counts: np.ndarray | None = None,  # as in `LanguageModel.step`
     ) -> Tensor:  # B T V, logits
         "The model's own step, in evaluation mode for no longer than it takes"
+        # submodule by submodule, for some may be in evaluation mode while the others train
         training = [m for m in self.modules if m.training]
         for m in training: m.training = False
         try: return self.model.step(idx_BT, state, counts)

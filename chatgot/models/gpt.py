@@ -36,6 +36,7 @@ def apply_rope(
     rope: Tensor,  # 2 T E, or 2 B 1 T E: the rows of `rope_table` for x's positions
 ) -> Tensor:  # B H T E
     "Rotate each pair (x[i], x[i+E/2]) by the angle of its position"
+    # rolling by half and negating half of the sines saves splitting and joining x
     return torch.addcmul(x_BHTE*rope[0], x_BHTE.roll(x_BHTE.shape[-1]//2, -1), rope[1])
 
 # %% ../../nbs/models/02_gpt.ipynb #d4848d2e
@@ -63,6 +64,7 @@ class RMSNorm(nn.RMSNorm):
 
     def forward(self, x: Tensor) -> Tensor:
         "Normalise over the last dimension"
+        # the compiler fuses PyTorch's own version, and can't look into this one
         if x.device.type == 'cpu' and x.dtype == torch.float32 and not torch.compiler.is_compiling():
             return _RMSNormCPU.apply(x, self.weight, self.eps)
         return F.rms_norm(x, self.normalized_shape, self.weight.to(x.dtype), self.eps)
@@ -81,6 +83,7 @@ class KVCache(ModelState):
     def put(self, layer: int, pos: int | Tensor, k_BKTE: Tensor, v_BKTE: Tensor, width: int) -> tuple[Tensor, Tensor]:
         "Write at the columns from `pos` on, or at columns B T, and return the first `width` columns of the layer"
         for kept, new in zip(self.tensors, (k_BKTE, v_BKTE)):
+            # a contiguous copy is much faster than a scatter, and the common case
             if isinstance(pos, int): kept[layer].narrow(2, pos, new.shape[2]).copy_(new)
             else: kept[layer].scatter_(2, pos[:, None, :, None].expand_as(new), new.to(kept.dtype))
         return tuple(kept[layer].narrow(2, 0, width) for kept in self.tensors)
@@ -193,6 +196,7 @@ class Block(nn.Module):
 
     def forward(self, x_BTD: Tensor, ctx: AttentionContext) -> Tensor:  # B T D
         "The residual stream after this block"
+        # calling a module costs more than a small model's arithmetic
         drop = self.drop if self.training else lambda h_BTD: h_BTD
         x_BTD = x_BTD + drop(self.attn(self.norm1(x_BTD), ctx))
         return x_BTD + drop(self.mlp(self.norm2(x_BTD), ctx))
@@ -211,6 +215,7 @@ def init_previous_token_heads(
     key_E[:min(pairs, E//2)] = 1
     cos, sin = rope_table(cfg.n_head + 1, E)[:, 1:]
     query_HE = apply_rope(key_E.expand(cfg.n_head, E), (cos, -sin))
+    # the number that carries the pattern is the same for all tokens; what else queries and keys respond to is damped
     embed.weight[:, 0] = 0.02
     attn.qkv.weight[:-attn.widths[-1]] /= 10
     attn.qkv.weight[:-attn.widths[-1], 0] = torch.cat((query_HE.flatten(), key_E.repeat(cfg.kv_heads)))
@@ -223,6 +228,7 @@ class GPT(LanguageModel):
         super().__init__(cfg)
         self.embed = nn.Embedding(cfg.vocab_size, cfg.n_embd)
         if cfg.family == 'gpt2': self.pos_embed = nn.Embedding(cfg.seq_len, cfg.n_embd)
+        # computed from the shape, so it isn't saved
         else: self.register_buffer('rope', rope_table(cfg.seq_len, cfg.head_dim), persistent=False)
         self.drop = nn.Dropout(cfg.dropout)
         self.blocks = nn.ModuleList(Block(cfg, i) for i in range(cfg.n_layer))
@@ -235,6 +241,7 @@ class GPT(LanguageModel):
         for m in self.modules():
             if isinstance(m, (nn.Linear, nn.Embedding)): nn.init.normal_(m.weight, std=0.02)
             if isinstance(m, nn.Linear) and m.bias is not None: nn.init.zeros_(m.bias)
+        # 2L projections add up in the residual stream; the division keeps its variance
         for b in self.blocks:
             for m in (b.attn.out, b.mlp.out): nn.init.normal_(m.weight, std=0.02/math.sqrt(2*self.cfg.n_layer))
         if self.cfg.family == 'modern': init_previous_token_heads(self.embed, self.blocks[0].attn)
@@ -264,6 +271,7 @@ def context_at(
     T = idx_BT.shape[1]
     if isinstance(pos, int):
         width = pos + T
+        # a single token attends to all columns, and from position 0 on attention's own causal mask is faster
         mask = torch.ones(T, width, dtype=torch.bool, device=idx_BT.device).tril(pos) if pos and T > 1 else None
     else:
         width = int(pos.max()) + 1

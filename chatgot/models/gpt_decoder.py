@@ -33,6 +33,7 @@ class GPTDecoder(Decoder):
         self.qk_v, self.q_k, self.grouped = (c.n_head + c.kv_heads, c.kv_heads), (c.n_head, c.kv_heads), c.kv_heads != c.n_head
 
     def _can_fuse(self) -> bool:
+        # exact types: a subclass may compute something else
         as_built = all(type(m) in _PLAIN and not m._forward_hooks and not m._forward_pre_hooks for m in self.modules)
         weight = self.model.head.weight
         precision = torch.float32 if weight.device.type == 'cpu' else self.model.precision
@@ -96,13 +97,16 @@ def __call__(
 ) -> Tensor:  # B T V, logits
     "As `GPT.step`, without dropout"
     if not self.fused or torch.is_autocast_enabled(idx_BT.device.type): return super(GPTDecoder, self).__call__(idx_BT, state, counts)
+    # every in-place change of a tensor raises its version, so trained weights are noticed
     if (versions := sum(p._version for p in self.params)) != self.versions: self._collect(); self.versions = versions
     (B, T), m, c, norm = idx_BT.shape, self.model, self.model.cfg, self._norm
     ctx = m.context_at(idx_BT, state.positions(T, counts), state)
     x_MD = F.embedding(idx_BT, m.embed.weight)
     if self.gpt2: x_MD = x_MD + ctx.learned_TD
     x_MD, rope = x_MD.view(B*T, -1), None if self.gpt2 else ctx.rope.view(2, -1, 1, T, c.head_dim).transpose(2, 3)
+    # attention turns a boolean mask into this once per layer
     mask = None if ctx.mask is None else x_MD.new_zeros(ctx.mask.shape).masked_fill_(~ctx.mask, -torch.inf)
+    # the kernels were measured for one row and for eight; three is about where they cross
     blocks, last_norm, head = self.for_many if B*T > 3 else self.for_few
     for layer, (norm1, qkv, rope_scale, out, norm2, up, down) in enumerate(blocks):
         qkv_BTHE = qkv(norm(x_MD, *norm1)).view(B, T, -1, c.head_dim)

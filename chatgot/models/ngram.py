@@ -54,6 +54,7 @@ def observe(
     ids: np.ndarray,  # token ids of the training text; the first four million count
 ):
     "Count the training text"
+    # a table is V times as large as its contexts are many, so its size is bounded
     device, ngrams = self.device, NGrams(ids[:1 << 22], self.cfg.vocab_size, 5, 1 << 22)
     self._take(ngrams.keys, ngrams.probs_CV, torch.tensor(ngrams.first))
     self.to(device)

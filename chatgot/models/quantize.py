@@ -20,6 +20,7 @@ class Int8Linear(nn.Module):
     def __init__(self, linear: nn.Linear):
         super().__init__()
         w_OI, self.bias = linear.weight.detach().float(), linear.bias
+        # a row of zeros would divide by zero
         scale_O = w_OI.abs().amax(1).clamp(min=1e-12)/127
         self.register_buffer('weight', (w_OI/scale_O[:, None]).round().to(torch.int8))
         self.register_buffer('scale', scale_O.bfloat16())

@@ -40,6 +40,7 @@ def step(self: LSTM, idx_BT: Tensor, state: ModelState, counts: np.ndarray | Non
     counts_B = torch.full(idx_BT.shape[:1], idx_BT.shape[1]) if counts is None else torch.from_numpy(counts)
     packed = nn.utils.rnn.pack_padded_sequence(self.embed(idx_BT), counts_B, batch_first=True, enforce_sorted=False)
     packed, new = self.lstm(packed, tuple(t.contiguous() for t in state.tensors))
+    # into the state's own memory, for `state` may be a view of some rows
     for kept, t in zip(state.tensors, new): kept.copy_(t)
     out_BTD, _ = nn.utils.rnn.pad_packed_sequence(packed, batch_first=True, total_length=idx_BT.shape[1])
     state.lengths += counts_B.numpy()

@@ -28,6 +28,7 @@ from .lora import add_lora
 def _digest(config: str, tensors: dict[str, Tensor]) -> str:
     "SHA-256 of the shape and of every tensor with its name and type"
     h = hashlib.sha256(config.encode())
+    # sorted, since a file may list them in another order
     for k in sorted(tensors):
         t = tensors[k].cpu()
         h.update(f'{k} {t.dtype} {tuple(t.shape)}'.encode())

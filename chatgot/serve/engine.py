@@ -110,6 +110,7 @@ class Engine:
         self.waiting: deque[Job] = deque()
         self.counts = dict(prompt_tokens=0, reused_tokens=0, tokens=0, steps=0)
         self.changed, self.closing = threading.Condition(), False
+        # a daemon, so that a program that forgets to close can end
         self.thread = threading.Thread(target=self._run, name='engine', daemon=True)
         release_threads()
         self.thread.start()
@@ -211,6 +212,7 @@ def _sample(self: Engine, logits_BV: Tensor):
         if job.n == 0: job.first_token_time = time.perf_counter()
         job.n += 1
         job.chunks.append(job.sequence.add(token, logprob, job.n == job.settings.tokens, top[:job.top]))
+    # from the end, for the last active job takes the place of one that leaves
     for i in reversed(range(len(jobs))):
         if jobs[i].finish: self._leave(i)
         elif jobs[i].live: self._notify(jobs[i])
