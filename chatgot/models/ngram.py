@@ -11,7 +11,7 @@ import torch
 from fastcore.basics import patch
 from torch import Tensor, nn
 
-from ..text.ngrams import NGrams
+from ..text.ngrams import MAX_COUNTED_TOKENS, NGrams
 from .base import LanguageModel, ModelConfig, ModelState, repeat_last
 
 # %% ../../nbs/models/06_ngram.ipynb #25d929bf
@@ -51,21 +51,18 @@ class NGramModel(LanguageModel):
 @patch
 def observe(
     self: NGramModel,
-    ids: np.ndarray,  # token ids of the training text; the first four million count
+    ids: np.ndarray,  # token ids of the training text; the first `MAX_COUNTED_TOKENS` count
 ):
     "Count the training text"
     # a table is V times as large as its contexts are many, so its size is bounded
-    device, ngrams = self.device, NGrams(ids[:1 << 22], self.cfg.vocab_size, 5, 1 << 22)
+    device, ngrams = self.device, NGrams(ids[:MAX_COUNTED_TOKENS], self.cfg.vocab_size, 5, 1 << 22)
     self._take(ngrams.keys, ngrams.probs_CV, torch.tensor(ngrams.first))
     self.to(device)
 
 @patch
 def _tables(self: NGramModel) -> NGrams:
     "The tables as n-grams, which know how to look contexts up"
-    ngrams = object.__new__(NGrams)
-    ngrams.V, ngrams.keys, ngrams.probs_CV = self.cfg.vocab_size, [*self.keys], self.probs_CV
-    ngrams.first = self.first_row.tolist()
-    return ngrams
+    return NGrams.from_tables([*self.keys], self.probs_CV, self.first_row.tolist())
 
 @patch
 def forward(self: NGramModel, idx_BT: Tensor) -> Tensor:  # B T V
