@@ -3,12 +3,12 @@
 # PyPI's PyTorch for Linux brings CUDA along and runs without a GPU too. A smaller image for CPUs only takes it from
 # the index that pytorch.org names for CPUs:
 #     docker build -t chatgot:cpu --build-arg TORCH_INDEX=https://... .
-FROM python:3.11-slim AS build
+FROM python:3.11-slim@sha256:9c900dea9e8fb7e16277c179b555cc72d29a352dbc33cff48ad5a0412fd5bfc7 AS build
 ARG TORCH_INDEX
 RUN python -m venv /opt/chatgot
 ENV PATH=/opt/chatgot/bin:$PATH
 # hadolint ignore=DL3013
-RUN pip install --no-cache-dir ${TORCH_INDEX:+--index-url "$TORCH_INDEX"} 'torch>=2.9'
+RUN pip install --no-cache-dir ${TORCH_INDEX:+--index-url "$TORCH_INDEX"} 'torch>=2.10'
 WORKDIR /src
 COPY setup.py settings.ini README.md ./
 COPY nbs/tutorials nbs/tutorials
@@ -17,7 +17,7 @@ COPY chatgot chatgot
 # hadolint ignore=DL3013
 RUN pip install --no-cache-dir '.[serve]'
 
-FROM python:3.11-slim
+FROM python:3.11-slim@sha256:9c900dea9e8fb7e16277c179b555cc72d29a352dbc33cff48ad5a0412fd5bfc7
 # torch.compile needs a compiler
 # hadolint ignore=DL3008
 RUN apt-get update && apt-get install -y --no-install-recommends g++ && rm -rf /var/lib/apt/lists/*

@@ -22,6 +22,7 @@ def _config_files(config: dict, tok: Tokenizer, seq_len: int, end_of_text: str |
     names = {} if end_of_text is None else {'eos_token': end_of_text, 'bos_token': end_of_text}
     # cleaning up would delete spaces before punctuation
     tokenizer = {'tokenizer_class': 'PreTrainedTokenizerFast', 'model_max_length': seq_len,
+                 'model_input_names': ['input_ids', 'attention_mask'],
                  'clean_up_tokenization_spaces': False, **names}
     return {'config.json': config | special,
             'generation_config.json': special, 'tokenizer_config.json': tokenizer}

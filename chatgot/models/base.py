@@ -235,6 +235,8 @@ class Decoder:
         try: return self.model.step(idx_BT, state, counts)
         finally:
             for m in training: m.training = True
+            # up to PyTorch 2.10, autocast would offer training the weights that it cast in inference mode
+            torch.clear_autocast_cache()
 
 @patch
 def decoder(
