@@ -168,9 +168,10 @@ def check_run(folder: Path, ref: Reference, acknowledged: list[int], cleaned: bo
         assert found == all_[:len(found)], f'not the records of a run without faults: {found} {all_}'
     history(folder, 'run.log', 'event')
     if not acknowledged: return
-    last, kept = acknowledged[-1], acknowledged[-1:] if cleaned else acknowledged[-2:]
+    last, steps = acknowledged[-1], ckpts.steps()
     assert ckpts.named('latest') >= last, f'step {last} was saved, but latest is {ckpts.named("latest")}'
-    assert set(kept) <= set(ckpts.steps()), f'steps {kept} were saved, but there are {ckpts.steps()}'
+    kept = [last] if cleaned else [s for s in acknowledged if len([k for k in {*steps, *acknowledged} if k > s]) < 2]
+    assert set(kept) <= set(steps), f'steps {kept} were saved, but there are {steps}'
     missing = {r[0] for r in ref.metrics if r[0] <= last} - {r[0] for r in metrics(folder)}
     missing |= {r[0] for r in ref.samples if r[0] <= last} - {r[0] for r in samples(folder)}
     assert not missing, f'step {last} was saved, but the records of steps {missing} are missing'

@@ -50,6 +50,10 @@ def main(
     except BrokenPipeError:  # `chatgot generate book | head`: Python would complain once more when it flushes at exit
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         sys.exit(1)
+    except (OSError, MemoryError) as e:  # of the system rather than of a file that was named: too many open files, a broken disk
+        where = f'{e.filename}: ' if getattr(e, 'filename', None) else ''
+        print(f'chatgot: {where}{getattr(e, "strerror", None) or "There is not enough memory"}.', file=sys.stderr)
+        sys.exit(1)
 
 # %% ../../nbs/cli/01_app.ipynb #2e9c69f1
 @contextmanager

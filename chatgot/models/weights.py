@@ -56,7 +56,9 @@ def read_tensors(
     except SafetensorError as e:
         raise ChatGoTError(f'{path} is damaged, or not a safetensors file ({e}). '
                            'Take another checkpoint; pickles (.pt, .bin) are never opened.') from None
-    except OSError as e: raise ChatGoTError(f"Can't read the weights in {path}: {e.strerror or e}.") from None
+    # the library maps the file into memory: what fails then is a MemoryError here, and a RuntimeError in PyTorch
+    except (OSError, MemoryError, RuntimeError) as e:
+        raise ChatGoTError(f"Can't read the weights in {path}: {getattr(e, 'strerror', None) or e}.") from None
 
 # %% ../../nbs/models/11_weights.ipynb #fde6586a
 def config_from_dict(

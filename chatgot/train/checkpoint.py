@@ -11,7 +11,7 @@ import json
 import logging
 import os
 import pickle
-import shutil
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Callable, TypeVar
@@ -20,8 +20,8 @@ import torch
 from fastcore.basics import patch
 
 from ..core.errors import ChatGoTError
-from ..core.files import fsync_folder, write_atomic
-from ..models.weights import load_weights, save_weights
+from ..core.files import atomic_folder, delete_folder, write_atomic
+from ..models.weights import load_weights, read_tensors, save_weights
 
 # training imports fastai, which takes seconds; reading a checkpoint needs none of it
 if TYPE_CHECKING: from chatgot.train.step import StepLearner
@@ -137,6 +137,16 @@ def named(
     step = path.read_text().strip().removeprefix('step_') if path.exists() else ''
     return int(step) if step.isdigit() and self.path(int(step)).is_dir() else None
 
+# %% ../../nbs/train/05_checkpoint.ipynb #26bf7c56
+@patch
+def mark(
+    self: Checkpoints,
+    name: str,  # latest or best
+    step: int,
+):
+    "Let `latest` or `best` refer to a step"
+    write_atomic(self.folder/name, self.path(step).name)
+
 # %% ../../nbs/train/05_checkpoint.ipynb #00deb9d4
 @patch
 def save(
@@ -147,35 +157,55 @@ def save(
     "Save a learner's state, unless it is saved already; a `ChatGoTError` if the disk is full"
     try:
         self._save_step(learn)
-        for name in ('latest', 'best')[:1 + best]: write_atomic(self.folder/name, self.path(learn.step).name)
+        for name in ('latest', 'best')[:1 + best]: self.mark(name, learn.step)
     except (OSError, ChatGoTError) as e:
-        reason, steps = getattr(e, 'strerror', None) or str(e).removesuffix('.'), self.steps()
-        advice = (f'Free some space and resume from step {steps[-1]}, the last one saved.' if steps
-                  else 'Free some space and start again.')
-        raise ChatGoTError(f"Can't save a checkpoint in {self.folder}: {reason}. {advice}") from None
+        reason = getattr(e, 'strerror', None) or str(e).removesuffix('.')
+        raise ChatGoTError(f"Can't save a checkpoint in {self.folder}: {reason}. {self._advice()}") from None
     self._delete_old()
+
+# %% ../../nbs/train/05_checkpoint.ipynb #2abc46be
+@patch
+def _advice(self: Checkpoints) -> str:
+    with suppress(OSError):
+        if steps := self.steps(): return f'Free some space and resume from step {steps[-1]}, the last one saved.'
+    return 'Free some space and start again.'
+
+# %% ../../nbs/train/05_checkpoint.ipynb #7b5fbc2c
+def _has_weights(learn: 'StepLearner', folder: Path) -> bool:
+    "Whether the folder is an undamaged checkpoint with the learner's weights"
+    try:
+        verify_checkpoint(folder)
+        _, tensors = read_tensors(folder/'model.safetensors')
+    except ChatGoTError: return False
+    return all(torch.equal(p.detach().cpu(), tensors[name]) for name, p in learn.model.named_parameters())
+
+# %% ../../nbs/train/05_checkpoint.ipynb #f184fe2c
+def _replace_state(learn: 'StepLearner', folder: Path):
+    "Replace a checkpoint's counters"
+    sums, state = (folder/'SHA256SUMS').read_text().splitlines(keepends=True), _state_json(learn)
+    new = f'{hashlib.sha256(state.encode()).hexdigest()}  state.json\n'
+    write_atomic(folder/'SHA256SUMS', ''.join([*sums, new]))
+    write_atomic(folder/'state.json', state)
+    write_atomic(folder/'SHA256SUMS', ''.join([*(line for line in sums if 'state.json' not in line), new]))
 
 # %% ../../nbs/train/05_checkpoint.ipynb #2d2edce3
 @patch
 def _save_step(self: Checkpoints, learn: 'StepLearner'):
     path = self.path(learn.step)
-    tmp = path.with_name(f'.{path.name}.part')
-    self.folder.mkdir(parents=True, exist_ok=True)
     if _is_saved(learn, path): return
-    shutil.rmtree(tmp, ignore_errors=True)
-    try:
-        tmp.mkdir()
+    if _has_weights(learn, path): return _replace_state(learn, path)
+    with atomic_folder(path) as tmp:
         _write_checkpoint(learn, tmp)
-        shutil.rmtree(path, ignore_errors=True)
-        tmp.replace(path)
-        fsync_folder(self.folder)
-    finally: shutil.rmtree(tmp, ignore_errors=True)
+        if path.exists(): delete_folder(path)
 
 # %% ../../nbs/train/05_checkpoint.ipynb #6165057c
 @patch
 def _delete_old(self: Checkpoints):
-    for step in self.steps()[:-self.keep_last]:
-        if step != self.named('best'): shutil.rmtree(self.path(step))
+    # the new checkpoint is saved: what can't be deleted now is deleted after the next one
+    with suppress(OSError):
+        best = self.named('best')
+        for step in self.steps()[:-self.keep_last]:
+            if step != best: delete_folder(self.path(step))
 
 # %% ../../nbs/train/05_checkpoint.ipynb #e0322ea5
 @patch
@@ -185,7 +215,7 @@ def drop_after(
 ):
     "Delete the checkpoints of later steps"
     for s in self.steps():
-        if s > step: shutil.rmtree(self.path(s))
+        if s > step: delete_folder(self.path(s))
 
 # %% ../../nbs/train/05_checkpoint.ipynb #b24e895a
 _T = TypeVar('T')

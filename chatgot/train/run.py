@@ -6,7 +6,6 @@
 __all__ = ['RunWriter', 'new_run', 'prepare_run', 'run_training', 'resume', 'check_same_settings', 'train', 'branch', 'clean_run']
 
 # %% ../../nbs/train/09_run.ipynb #87ce1b79
-import errno
 import json
 import shutil
 import time
@@ -20,7 +19,8 @@ from fastcore.basics import patch
 
 from ..core.distributed import barrier, broadcast_from_rank0, rank_and_world_size
 from ..core.errors import ChatGoTError
-from ..core.files import JsonlTail, atomic_folder, write_atomic
+from ..core.files import (JsonlTail, JsonlWriter, atomic_folder, delete_folder, delete_leftovers, fsync_folder, json_line,
+                                read_jsonl, write_atomic)
 from ..core.settings import (Settings, TrainSettings, diff_settings, merge_settings, parse_args,
                                    settings_to_yaml, validate_settings)
 from ..text.batches import TextDataLoaders
@@ -37,49 +37,31 @@ from .run_folder import Run, folder_size, list_runs
 from .step import StepLearner
 from .trackers import check_trackers_installed, experiment_trackers
 
-# %% ../../nbs/train/09_run.ipynb #bb713d06
-def _json_line(record: dict) -> str: return json.dumps(record, ensure_ascii=False) + '\n'
-
 # %% ../../nbs/train/09_run.ipynb #233ba8ab
 class RunWriter(Tracker):
     "Writes a run folder while its run trains"
     def __init__(self, run: Run):
         self.run, self.checkpoints = run, run.checkpoints
-        self.unwritten = {}  # file name → lines for which the disk had no room
+        names = 'metrics.jsonl', 'samples.jsonl', 'run.log'
+        self._metrics, self._samples, self._events = (JsonlWriter(run.folder/name) for name in names)
 
     def metrics(self, record: dict):
         "Append to metrics.jsonl"
-        self._append('metrics.jsonl', record)
+        self._metrics.append(record)
 
     def sample(self, record: dict):
         "Append to samples.jsonl"
-        self._append('samples.jsonl', record)
+        self._samples.append(record)
 
     def noted(self, text: str, level: str = 'INFO'):
         "Append to run.log"
         self._log(text, level)
 
-# %% ../../nbs/train/09_run.ipynb #0dffa055
-@patch
-def _append(self: RunWriter, name: str, record: dict):
-    "Append a line, after those that are waiting, or leave the file as it was"
-    data = self.unwritten.pop(name, b'') + _json_line(record).encode()
-    try:
-        # unbuffered: the write happens here and not when the file is closed, where an error would be lost
-        with open(self.run.folder/name, 'ab', buffering=0) as f:
-            size = f.seek(0, 2)
-            try:
-                if f.write(data) < len(data): raise OSError(errno.ENOSPC, 'full')
-            except OSError:
-                f.truncate(size)
-                raise
-    except OSError: self.unwritten[name] = data
-
 # %% ../../nbs/train/09_run.ipynb #533b1fc9
 @patch
 def _log(self: RunWriter, message: str, level: str = 'INFO', **fields):
     now = datetime.now(timezone.utc).isoformat(timespec='milliseconds')
-    self._append('run.log', dict(time=now, level=level, message=message, **fields))
+    self._events.append(dict(time=now, level=level, message=message, **fields))
 
 # %% ../../nbs/train/09_run.ipynb #08ae184a
 @patch
@@ -88,10 +70,18 @@ def started(self: RunWriter, learn: StepLearner, plan: TrainSettings, start: tup
     self._log(f'training on {learn.dls.device}, {n_params(learn.model):,} parameters, {learn.dls}',
               event='started', step=learn.step)
 
+# %% ../../nbs/train/09_run.ipynb #ebe539ed
+@patch
+def _flush_records(self: RunWriter):
+    for records in (self._metrics, self._samples): records.flush()
+    fsync_folder(self.run.folder)
+
 # %% ../../nbs/train/09_run.ipynb #f6e83505
 @patch
 def save(self: RunWriter, learn: StepLearner, best: bool):
-    "Save a checkpoint"
+    "Save a checkpoint, after the records up to it"
+    try: self._flush_records()
+    except OSError as e: raise ChatGoTError(f"Can't save a checkpoint: {e.filename or self.run.folder}: {e.strerror}.") from None
     self.checkpoints.save(learn, best)
     text = f'saved, the best so far: {learn.best_val_loss():.4f}' if best else 'saved'
     self._log(text, 'DEBUG', event='saved', step=learn.step)
@@ -219,7 +209,13 @@ def prepare_run(
 # %% ../../nbs/train/09_run.ipynb #2ccb2c35
 def _lines_until(path: Path, step: int) -> str:
     "The lines of a JSON Lines file up to a step"
-    return ''.join(_json_line(r) for r in JsonlTail(path).new() if r['step'] <= step)
+    return ''.join(json_line(r) for r in read_jsonl(path) if r['step'] <= step)
+
+# %% ../../nbs/train/09_run.ipynb #7bc53eed
+def _mark_best(run: Run):
+    "Let `best` refer to the checkpoint with the lowest validation loss, if it exists"
+    best = min((r for r in run.metrics if 'val_loss' in r), key=lambda r: r['val_loss'], default={}).get('step')
+    if best in run.checkpoints.steps() and best != run.checkpoints.named('best'): run.checkpoints.mark('best', best)
 
 # %% ../../nbs/train/09_run.ipynb #42a64437
 def _restore(learn: StepLearner, run: Run, trackers: list[Tracker]) -> int:  # step
@@ -230,6 +226,8 @@ def _restore(learn: StepLearner, run: Run, trackers: list[Tracker]) -> int:  # s
         for name in ('metrics.jsonl', 'samples.jsonl'):
             write_atomic(run.folder/name, _lines_until(run.folder/name, step))
         run.checkpoints.drop_after(step)
+        _mark_best(run)
+        for folder in (run.folder, run.checkpoints.folder): delete_leftovers(folder)
         return step, run.metrics
 
     step, learn.history = broadcast_from_rank0(restore_in_rank0)
@@ -373,6 +371,7 @@ def clean_run(
         unneeded = [ckpts.path(s) for s in ckpts.steps() if s not in keep]
         freed = sum(map(folder_size, unneeded))
         # before deleting, so that `latest` never refers to a checkpoint that is gone
-        if keep: write_atomic(ckpts.folder/'latest', ckpts.path(max(keep)).name)
-        for path in unneeded: shutil.rmtree(path)
+        if keep: ckpts.mark('latest', max(keep))
+        for path in unneeded: delete_folder(path)
+        for folder in (run.folder, ckpts.folder): delete_leftovers(folder)
     return freed

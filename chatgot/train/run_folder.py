@@ -16,7 +16,7 @@ from fastcore.basics import patch
 from filelock import FileLock, Timeout
 
 from ..core.errors import ChatGoTError, did_you_mean
-from ..core.files import JsonlTail
+from ..core.files import JsonlTail, read_jsonl
 from ..core.presets import read_settings_file
 from ..core.settings import Settings, validate_settings
 from ..text.corpus import Corpus
@@ -59,13 +59,13 @@ class Run:
 @patch(as_prop=True)
 def metrics(self: Run) -> list[dict]:
     "Records of metrics, one per logged step"
-    return JsonlTail(self.folder/'metrics.jsonl').new()
+    return read_jsonl(self.folder/'metrics.jsonl')
 
 # %% ../../nbs/train/07_run_folder.ipynb #0aca8b2a
 @patch(as_prop=True)
 def samples(self: Run) -> list[dict]:
     "Generated texts with step, prompt and sampling settings"
-    return JsonlTail(self.folder/'samples.jsonl').new()
+    return read_jsonl(self.folder/'samples.jsonl')
 
 # %% ../../nbs/train/07_run_folder.ipynb #c489a55f
 @patch(as_prop=True)
