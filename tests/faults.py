@@ -44,7 +44,8 @@ def build(folder: Path) -> str | None:
 
 def run(cases: int, seed: int, *options: str) -> int:
     "Run cases in a process that has the shim; returns how many failed, or -1 with the reason printed if there is no shim"
-    with tempfile.TemporaryDirectory(prefix='faults-') as tmp:
+    memory = '/dev/shm' if os.access('/dev/shm', os.W_OK) else None  # where a flush takes no time
+    with tempfile.TemporaryDirectory(prefix='faults-', dir=memory) as tmp:
         if why := build(Path(tmp)):
             print(why)
             return -1
@@ -191,7 +192,8 @@ def check_finished(folder: Path, ref: Reference, warned: bool):
 def check_output(case: Path, code: int, schedule: str):
     "A known exit code, and one or two lines instead of a traceback"
     err = (case/'err').read_text()
-    assert 'Traceback' not in err and 'Exception ignored' not in err, err[-2500:]
+    # a thread that was killed is a bug of the server, and logged as one
+    assert not schedule or 'Traceback' not in err and 'Exception ignored' not in err, err[-2500:]
     if code in (-signal.SIGKILL, -signal.SIGTERM): assert re.search(r'[kKtg]', schedule), f'it was killed: {code}'
     else: assert code in (0, 1, 2, 130), f'exit code {code}'
     if code in (1, 2):
@@ -371,25 +373,32 @@ def ask(port: int, path: str, body: dict | None = None) -> int:
 
 
 def serve(case: Path, schedule: str | None, kill_thread: bool = False) -> int:
-    "A server that is asked some things and terminated; returns its exit code"
+    """A server that is asked some things and terminated; returns its exit code. Whatever fails inside, it answers; without its
+    engine's thread it says that it isn't ready, and refuses instead of waiting for what will never come."""
     p, text = start(case, ['serve', 'x', '--port', '0'], schedule), {'model': 'x', 'prompt': 'FOX', 'max_tokens': 4}
     end = time.time() + 60
     while not (url := re.search(r'http://127.0.0.1:(\d+)', (case/'err').read_text() if (case/'err').exists() else '')):
         if not p.is_alive(): return ended(p)
         if time.time() > end: ended(p, 0)
         time.sleep(.01)
-    statuses = []
     try:
-        if kill_thread: os.kill(p.pid, signal.SIGUSR1)
-        for path, body in (('/v1/completions', text), ('/v1/models/x/checkpoint', {'checkpoint': 'latest'}), ('/v1/models', None),
-                           ('/v1/chat/completions', {'model': 'x', 'messages': [{'role': 'user', 'content': 'Hi'}], 'max_tokens': 4}),
-                           ('/v1/models/x/checkpoint', {'checkpoint': 'best'}), ('/v1/completions', text), ('/health/live', None)):
-            statuses.append(ask(port := int(url[1]), path, body))
-        assert kill_thread or schedule is None or set(statuses[-2:]) == {200}, f'it answers no more: {statuses}'
-        if kill_thread: assert statuses[-1] == 200, statuses
+        port = int(url[1])
+        if kill_thread:
+            os.kill(p.pid, signal.SIGUSR1)
+            assert ask(port, '/v1/completions', text) == 500
+            assert (ask(port, '/v1/completions', text), ask(port, '/health/ready'), ask(port, '/health/live')) == (429, 503, 200)
+        else:
+            # faults that have passed leave no trace, and those that last prevent no more than loading another checkpoint
+            chat = {'model': 'x', 'messages': [{'role': 'user', 'content': 'Hi'}], 'max_tokens': 4}
+            for path, body, may_fail in (('/v1/completions', text, 0), ('/v1/models/x/checkpoint', {'checkpoint': 'latest'}, 1),
+                                         ('/v1/models', None, 0), ('/v1/chat/completions', chat, 0),
+                                         ('/v1/models/x/checkpoint', {'checkpoint': 'best'}, 1), ('/v1/completions', text, 0),
+                                         ('/health/ready', None, 0)):
+                assert (status := ask(port, path, body)) == 200 or may_fail and status in (400, 500), f'{path}: {status}'
     except OSError:
         if not re.search(r'[kKtg]', schedule or ''): raise
-    if p.is_alive(): p.terminate()
+    finally:
+        if p.is_alive(): p.terminate()
     return ended(p)
 
 
@@ -397,7 +406,8 @@ def serve(case: Path, schedule: str | None, kill_thread: bool = False) -> int:
 
 def run_case(bed: Bed, rng: random.Random, i: int, commands: list[str]) -> tuple[str, str, str, str]:
     "Command, kind of fault, schedule, and what was found to be wrong"
-    command, kind = commands[i % len(commands)], rng.choice(KINDS)
+    command = commands[i % len(commands)]
+    kind = rng.choice((*KINDS, 'thread') if command == 'serve' else KINDS)
     variant, template = {'train': ('train', 'empty'), 'serve': ('serve', 'finished')}.get(command, (command, 'stopped'))
     if command == 'export': variant, template = f'export {rng.choice(list(bed.exports))}', 'finished'
     if command == 'clean': variant = f'clean {(template := rng.choice(("stopped", "finished")))}'
@@ -405,13 +415,13 @@ def run_case(bed: Bed, rng: random.Random, i: int, commands: list[str]) -> tuple
         case = bed.case('finished')
         assert serve(case, '') == 0, (case/'err').read_text()
         bed.calls[variant] = [c[:2] for c in journal(case)]
-    schedule = make_schedule(rng, kind, bed.calls[variant])
+    schedule = '' if kind == 'thread' else make_schedule(rng, kind, bed.calls[variant])
     power = rng.choice(('data', 'all')) if kind == 'power' else None
     args = {'train': ['train', *SETTINGS, '--name', 'x'], 'resume': ['resume', 'x'], 'branch': ['resume', 'x', 'train.lr=2e-3'],
             'clean': ['runs', 'clean'], 'export': ['export', 'x', '--to', variant.split()[-1], '--out', 'out/e']}.get(command)
     case = bed.case(template)
     try:
-        code = serve(case, schedule) if command == 'serve' else ended(start(case, args, schedule))
+        code = serve(case, schedule, kind == 'thread') if command == 'serve' else ended(start(case, args, schedule))
         check_output(case, code, schedule)
         if command == 'serve': assert digests(case/'work'/'runs') == digests(bed.templates['finished']/'runs')
         elif command == 'export': export_case(bed, case, variant.split()[-1], code, power, args)
@@ -433,7 +443,12 @@ def main():
     p.add_argument('--in', dest='folder', type=Path)
     a = p.parse_args()
     if not a.folder: sys.exit(run(a.cases, a.seed, *sys.argv[1:]))
-    import chatgot.export.card, chatgot.serve.app, chatgot.train.run  # noqa: imported before the forks
+    import chatgot.__main__, chatgot.export.card, chatgot.serve.app  # noqa: imported before the forks
+    with tempfile.TemporaryDirectory() as warm:  # more is imported when it is needed first
+        from chatgot.cli.app import run_cli
+        (Path(warm)/'text.txt').write_text(TEXT*60)
+        run_cli(' '.join(['train', *SETTINGS, '--name', 'x']), warm, CHATGOT_CACHE=f'{warm}/cache')
+        for to in ('hf', 'gguf'): run_cli(f'export x --to {to} --out {to}', warm)
     bed, counts, failures = Bed(a.folder), Counter(), []
     began = time.time()
     for i in range(a.cases) if a.only is None else [a.only]:
