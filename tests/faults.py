@@ -2,7 +2,7 @@
 what was acknowledged is there, what is there is whole, and a resume ends as if nothing had happened.
 
     python tests/faults.py --cases 500 --seed 1
-    python tests/faults.py --cases 500 --seed 1 --only 123      one case of these, with what it printed
+    python tests/faults.py --cases 500 --seed 1 --only 123 --keep DIR     one of these, whose folder is kept if it fails
 """
 import argparse
 import ctypes
@@ -404,10 +404,10 @@ def serve(case: Path, schedule: str | None, kill_thread: bool = False) -> int:
 
 # --- a case -----------------------------------------------------------------------------------------------------
 
-def run_case(bed: Bed, rng: random.Random, i: int, commands: list[str]) -> tuple[str, str, str, str]:
+def run_case(bed: Bed, rng: random.Random, i: int, commands: list[str], kinds: list[str], keep: Path | None) -> tuple[str, str, str, str]:
     "Command, kind of fault, schedule, and what was found to be wrong"
     command = commands[i % len(commands)]
-    kind = rng.choice((*KINDS, 'thread') if command == 'serve' else KINDS)
+    kind = rng.choice([*kinds, 'thread'] if command == 'serve' else kinds)
     variant, template = {'train': ('train', 'empty'), 'serve': ('serve', 'finished')}.get(command, (command, 'stopped'))
     if command == 'export': variant, template = f'export {rng.choice(list(bed.exports))}', 'finished'
     if command == 'clean': variant = f'clean {(template := rng.choice(("stopped", "finished")))}'
@@ -430,7 +430,8 @@ def run_case(bed: Bed, rng: random.Random, i: int, commands: list[str]) -> tuple
         else: after(bed, case, command, 'x', bed.ref, args, code, power, template)
         wrong = ''
     except Exception as e: wrong = str(e) if isinstance(e, AssertionError) and str(e) else traceback.format_exc(limit=-6)
-    shutil.rmtree(case) if not wrong else shutil.copytree(case, f'/tmp/w/scratch-faults/kept-{i}', dirs_exist_ok=True)
+    if wrong and keep: shutil.copytree(case, keep/str(i))
+    shutil.rmtree(case)
     return variant, kind + (f' ({power})' if power else ''), schedule, wrong
 
 
@@ -440,6 +441,8 @@ def main():
     p.add_argument('--seed', type=int, default=1)
     p.add_argument('--only', type=int)
     p.add_argument('--commands', default=','.join(COMMANDS))
+    p.add_argument('--kinds', default=','.join(KINDS))
+    p.add_argument('--keep', type=Path)
     p.add_argument('--in', dest='folder', type=Path)
     a = p.parse_args()
     if not a.folder: sys.exit(run(a.cases, a.seed, *sys.argv[1:]))
@@ -452,7 +455,7 @@ def main():
     bed, counts, failures = Bed(a.folder), Counter(), []
     began = time.time()
     for i in range(a.cases) if a.only is None else [a.only]:
-        variant, kind, schedule, wrong = run_case(bed, random.Random(f'{a.seed}-{i}'), i, a.commands.split(','))
+        variant, kind, schedule, wrong = run_case(bed, random.Random(f'{a.seed}-{i}'), i, a.commands.split(','), a.kinds.split(','), a.keep)
         counts[variant.split()[0], kind] += 1
         if not wrong: continue
         failures.append(i)
