@@ -7,20 +7,21 @@ __all__ = ['RunWriter', 'new_run', 'prepare_run', 'run_training', 'resume', 'che
 
 # %% ../../nbs/train/09_run.ipynb #87ce1b79
 import json
+import os
 import shutil
 import time
 from contextlib import nullcontext
 from datetime import datetime, timezone
-from glob import escape
+from itertools import count
 from pathlib import Path
-from typing import Callable, Iterable, TypeVar
+from typing import Callable, Iterable, Iterator, TypeVar
 
 from fastcore.basics import patch
 
 from ..core.distributed import barrier, broadcast_from_rank0, rank_and_world_size
 from ..core.errors import ChatGoTError
-from ..core.files import (JsonlTail, JsonlWriter, atomic_folder, delete_folder, delete_leftovers, fsync_folder, json_line,
-                                read_jsonl, write_atomic)
+from ..core.files import (FolderExists, JsonlTail, JsonlWriter, atomic_folder, delete_leftovers, fsync_folder, json_line,
+                                write_atomic, write_checksums)
 from ..core.settings import (Settings, TrainSettings, diff_settings, merge_settings, parse_args,
                                    settings_to_yaml, validate_settings)
 from ..text.batches import TextDataLoaders
@@ -33,7 +34,7 @@ from .callbacks import Diverged, Tracker, notify, patience_exhausted
 from .checkpoint import Checkpoints, load_checkpoint, verify_checkpoint
 from .learner import ProgressBar, fit_plan, lm_learner
 from .optimizer import budget_used
-from .run_folder import Run, folder_size, list_runs
+from .run_folder import RUN_FILES, Run, folder_size, list_runs
 from .step import StepLearner
 from .trackers import check_trackers_installed, experiment_trackers
 
@@ -70,17 +71,13 @@ def started(self: RunWriter, learn: StepLearner, plan: TrainSettings, start: tup
     self._log(f'training on {learn.dls.device}, {n_params(learn.model):,} parameters, {learn.dls}',
               event='started', step=learn.step)
 
-# %% ../../nbs/train/09_run.ipynb #ebe539ed
-@patch
-def _flush_records(self: RunWriter):
-    for records in (self._metrics, self._samples): records.flush()
-    fsync_folder(self.run.folder)
-
 # %% ../../nbs/train/09_run.ipynb #f6e83505
 @patch
 def save(self: RunWriter, learn: StepLearner, best: bool):
     "Save a checkpoint, after the records up to it"
-    try: self._flush_records()
+    try:
+        for records in (self._metrics, self._samples): records.flush()
+        fsync_folder(self.run.folder)
     except OSError as e: raise ChatGoTError(f"Can't save a checkpoint: {e.filename or self.run.folder}: {e.strerror}.") from None
     self.checkpoints.save(learn, best)
     text = f'saved, the best so far: {learn.best_val_loss():.4f}' if best else 'saved'
@@ -142,23 +139,26 @@ def _initial_weights(s: Settings) -> tuple[Settings, Tokenizer | None, LanguageM
     return validate_settings(merge_settings(s.model_dump(), {'model': shape})), tok, model
 
 # %% ../../nbs/train/09_run.ipynb #92366869
-def _timed_name(out: Path, stem: str) -> str:
-    "Corpus and time, with a number if another run started in the same second"
-    name = f'{stem}-{time.strftime("%Y%m%d-%H%M%S")}'
-    # a run whose folder is being made has a temporary name that contains its own
-    taken = lambda n: (out/n).exists() or any(out.glob(f'.{escape(n)}.*'))
-    return next(n for n in (name, *(f'{name}-{i}' for i in range(2, 10**6))) if not taken(n))
+def _timed_names(corpus: str) -> Iterator[str]:
+    "Corpus and time, then the same with a number, for runs that start in the same second"
+    # a name in the file system has at most 255 bytes, and one that begins with a dot is hidden
+    stem = Path(corpus).stem.lstrip('.').encode('utf-8', 'ignore')[:100].decode('utf-8', 'ignore') or 'run'
+    yield (name := f'{stem}-{time.strftime("%Y%m%d-%H%M%S")}')
+    yield from (f'{name}-{i}' for i in count(2))
 
 # %% ../../nbs/train/09_run.ipynb #169bcd31
 def _new_folder(out: str | Path, name: str | None, corpus: str) -> Path:
-    "Where a new run's folder will be; a `ChatGoTError` if the name is taken or isn't one"
-    folder = Path(out)/(name or _timed_name(Path(out), Path(corpus).stem))
-    if name and Path(name).name != name: raise ChatGoTError(
-        f"'{name}' can't be a run's name: it must be a plain folder name. Use --out for the place.")
-    if folder.exists(): raise ChatGoTError(
-        f'The run folder {folder} exists already. '
-        f'Choose another name, resume it (chatgot resume {folder}) or delete it.')
-    return folder
+    "Where a new run's folder will be, if no other process is faster; a `ChatGoTError` if the name is taken or isn't one"
+    free = lambda name: not os.path.lexists(Path(out)/name)
+    if name is None: return Path(out)/next(filter(free, _timed_names(corpus)))
+    if Path(name).name != name or name[:1] in ('', '.') or '\0' in name or len(os.fsencode(name)) > 200: raise ChatGoTError(
+        f"'{name:.100}' can't be a run's name: it must be a plain folder name. Use --out for the place.")
+    if not free(name): raise _taken(Path(out)/name)
+    return Path(out)/name
+
+def _taken(folder: Path) -> FolderExists:
+    return FolderExists(f'The run folder {folder} exists already. '
+                        f'Choose another name, resume it (chatgot resume {folder}) or delete it.')
 
 # %% ../../nbs/train/09_run.ipynb #c7ea3242
 def _check_disk_space(need: int, folder: Path):
@@ -173,14 +173,25 @@ def _check_disk_space(need: int, folder: Path):
 def _make_folder(learn: StepLearner, name: str | None, out: str | Path) -> Run:
     s = learn.settings
     folder = _new_folder(out, name, s.data.corpus)
-    with atomic_folder(folder) as tmp:
-        # at most 12 bytes per parameter, in float32: the weights, and two moments of AdamW;
-        # besides keep_last, there are the best checkpoint and the one being written
-        _check_disk_space(12*n_params(learn.model)*(s.train.keep_last + 2), folder.parent)
-        learn.dls.tok.save(tmp/'tokenizer.json')
-        write_atomic(tmp/'config.yaml', settings_to_yaml(s))
-        Checkpoints(tmp/'checkpoints').save(learn)
+    try:
+        with atomic_folder(folder) as tmp:
+            # at most 12 bytes per parameter, in float32: the weights, and two moments of AdamW;
+            # besides keep_last, there are the best checkpoint and the one being written
+            _check_disk_space(12*n_params(learn.model)*(s.train.keep_last + 2), folder.parent)
+            learn.dls.tok.save(tmp/'tokenizer.json')
+            write_atomic(tmp/'config.yaml', settings_to_yaml(s))
+            write_checksums(tmp, RUN_FILES)
+            Checkpoints(tmp/'checkpoints').save(learn)
+    # another process was faster: whoever renames its folder first has the name
+    except FolderExists: raise _taken(folder) from None
     return Run(folder)
+
+def _make_free_folder(learn: StepLearner, name: str | None, out: str | Path) -> Run:
+    "Make a run's folder; without a name, under the first that no other process takes meanwhile"
+    while True:
+        try: return _make_folder(learn, name, out)
+        except FolderExists:
+            if name is not None: raise
 
 # %% ../../nbs/train/09_run.ipynb #f43ae71f
 def new_run(
@@ -191,7 +202,7 @@ def new_run(
     "Make the folder of a run that a learner is to train"
     learn.step, learn.seconds, learn.history, learn.lr_scale = 0, 0., [], 1.
     if not learn.opt: learn.create_opt()
-    return broadcast_from_rank0(lambda: _make_folder(learn, name, out))
+    return broadcast_from_rank0(lambda: _make_free_folder(learn, name, out))
 
 # %% ../../nbs/train/09_run.ipynb #53f29faf
 def prepare_run(
@@ -207,11 +218,13 @@ def prepare_run(
     return learn, new_run(learn, name, out)
 
 # %% ../../nbs/train/09_run.ipynb #2ccb2c35
-def _lines_until(path: Path, step: int) -> str:
-    "The lines of a JSON Lines file up to a step"
-    return ''.join(json_line(r) for r in read_jsonl(path) if r['step'] <= step)
+def _lines_until(run: Run, name: str, step: int, report: Callable[[str], None] = lambda text: None) -> str:
+    "The lines of metrics.jsonl or samples.jsonl up to a step, without damaged ones"
+    records, damaged = run.records(name)
+    if damaged: report(f'{damaged} damaged line{"s"[:damaged > 1]} of {name} left out.')
+    return ''.join(json_line(r) for r in records if r['step'] <= step)
 
-# %% ../../nbs/train/09_run.ipynb #7bc53eed
+# %% ../../nbs/train/09_run.ipynb #7e81ae9b
 def _mark_best(run: Run):
     "Let `best` refer to the checkpoint with the lowest validation loss, if it exists"
     best = min((r for r in run.metrics if 'val_loss' in r), key=lambda r: r['val_loss'], default={}).get('step')
@@ -224,7 +237,8 @@ def _restore(learn: StepLearner, run: Run, trackers: list[Tracker]) -> int:  # s
     def restore_in_rank0() -> tuple[int, list[dict]]:
         step, _ = run.checkpoints.load(lambda path: load_checkpoint(learn, path), report=warn)
         for name in ('metrics.jsonl', 'samples.jsonl'):
-            write_atomic(run.folder/name, _lines_until(run.folder/name, step))
+            try: write_atomic(run.folder/name, _lines_until(run, name, step, warn))
+            except OSError as e: raise ChatGoTError(f"Can't write {run.folder/name}: {e.strerror}.") from None
         run.checkpoints.drop_after(step)
         _mark_best(run)
         for folder in (run.folder, run.checkpoints.folder): delete_leftovers(folder)
@@ -312,7 +326,7 @@ def train(
     resume: bool = False,  # resume the run of that name if there is one; a complete one is returned as it is
 ) -> Run:  # the run it ended with
     "Train a model and record the run"
-    if resume and name and broadcast_from_rank0((Path(out)/name/'config.yaml').exists):
+    if resume and name and broadcast_from_rank0(lambda: os.path.lexists(Path(out)/name/'config.yaml')):
         run = Run(Path(out)/name)
         check_same_settings(run, settings)
         if broadcast_from_rank0(lambda: run.status) == 'finished': return run
@@ -328,9 +342,10 @@ def _copy_run(run: Run, step: int, folder: Path, s: Settings):
         for k in set(marks.values()): shutil.copytree(ckpts.path(k), tmp/'checkpoints'/ckpts.path(k).name)
         for mark, k in marks.items(): (tmp/'checkpoints'/mark).write_text(ckpts.path(k).name)
         for name in ('metrics.jsonl', 'samples.jsonl'):
-            (tmp/name).write_text(_lines_until(run.folder/name, step), encoding='utf-8')
+            (tmp/name).write_text(_lines_until(run, name, step), encoding='utf-8')
         (tmp/'config.yaml').write_text(settings_to_yaml(s), encoding='utf-8')
         shutil.copyfile(run.folder/'tokenizer.json', tmp/'tokenizer.json')
+        write_checksums(tmp, RUN_FILES)
 
 # %% ../../nbs/train/09_run.ipynb #c8bbb1f7
 def _branch_name(run: Run, step: int) -> str:
@@ -365,13 +380,18 @@ def clean_run(
     run: Run,  # not one that is being trained
 ) -> int:  # bytes that were freed
     "Delete a run's checkpoints except the best and, unless the run is finished, the latest"
-    ckpts, marks = run.checkpoints, ('best',) if run.status == 'finished' else ('best', 'latest')
+    ckpts, finished = run.checkpoints, run.status == 'finished'
     with run.writing():
-        keep = {ckpts.named(m) for m in marks} - {None} or set(ckpts.steps()[-1:])
-        unneeded = [ckpts.path(s) for s in ckpts.steps() if s not in keep]
-        freed = sum(map(folder_size, unneeded))
+        best, steps = ckpts.named('best'), ckpts.steps()
+        if best is None and os.path.lexists(ckpts.folder/'best'): raise ChatGoTError(
+            f"{ckpts.folder/'best'} names no checkpoint: it's unknown which one is to be kept. Write step_… of one into it.")
+        keep = {best, *(steps[-1:] if best is None or not finished else ())} - {None}
+        unneeded = [s for s in steps if s not in keep]
+        freed = sum(folder_size(ckpts.path(s)) for s in unneeded)
         # before deleting, so that `latest` never refers to a checkpoint that is gone
-        if keep: ckpts.mark('latest', max(keep))
-        for path in unneeded: delete_folder(path)
+        try:
+            if keep: ckpts.mark('latest', max(keep))
+        except OSError as e: raise ChatGoTError(f"Can't write {ckpts.folder/'latest'}: {e.strerror}.") from None
+        for s in unneeded: ckpts.delete(s)
         for folder in (run.folder, ckpts.folder): delete_leftovers(folder)
     return freed

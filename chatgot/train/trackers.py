@@ -20,10 +20,10 @@ from typing import Callable, Protocol
 from fastcore.basics import patch
 
 from ..core.errors import ChatGoTError
-from ..core.files import JsonlTail
 from ..core.plots import plot_losses
 from ..core.settings import Settings, TrackSettings, flatten_settings, settings_to_yaml
 from .callbacks import Tracker
+from .run_folder import Run
 from .step import StepLearner
 
 # %% ../../nbs/train/08_trackers.ipynb #0894b7db
@@ -129,13 +129,12 @@ def sample(self: MLflow, record: dict):
 @patch
 def end(self: MLflow, status: str):
     "Log loss curve, settings and best checkpoint, and close the run"
-    figure = plot_losses({'': JsonlTail(self.folder/'metrics.jsonl').new()})
+    run = Run(self.folder)
+    figure = plot_losses({'': run.metrics})
     self.client.log_figure(self.id, figure, 'losses.png')
     self.client.log_artifact(self.id, str(self.folder/'config.yaml'))
-    best = self.folder/'checkpoints'/'best'
-    if best.exists():
-        checkpoint = best.with_name(best.read_text().strip())
-        self.client.log_artifacts(self.id, str(checkpoint), 'checkpoint')
+    if (step := run.checkpoints.named('best')) is not None:
+        self.client.log_artifacts(self.id, str(run.checkpoints.path(step)), 'checkpoint')
     self.client.set_terminated(self.id, {'finished': 'FINISHED', 'failed': 'FAILED'}.get(status, 'KILLED'))
 
 # %% ../../nbs/train/08_trackers.ipynb #bd3cdc3f
