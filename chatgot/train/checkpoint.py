@@ -59,7 +59,9 @@ def _set_random_state(state: dict[str, torch.Tensor]):
 def _write_checkpoint(learn: 'StepLearner', folder: Path):
     save_weights(learn.model, folder/'model.safetensors')
     with open(folder/'trainer.pt', 'wb') as f:
-        torch.save({'optimizer': learn.opt.state_dict(), 'random': _random_state()}, f)
+        try: torch.save({'optimizer': learn.opt.state_dict(), 'random': _random_state()}, f)
+        # what PyTorch makes of a write that failed
+        except RuntimeError as e: raise ChatGoTError(f"Can't write {f.name}: {getattr(e.__context__, 'strerror', e)}.") from None
         f.flush(); os.fsync(f.fileno())
     write_atomic(folder/'state.json', _state_json(learn))
     write_checksums(folder, _FILES)
