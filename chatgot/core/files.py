@@ -136,10 +136,12 @@ class JsonlTail:
     def __init__(self,
         path: str | Path,  # need not exist yet
         from_end: bool = False,  # skip the lines that exist already
+        max_bytes: int = -1,  # to read in one call; a line longer than that counts as a bad one. -1: any number
     ):
-        self.path = Path(path)
+        self.path, self.max_bytes = Path(path), max_bytes
         now = self._stat()
         self.inode, self.offset = (now.st_ino, now.st_size) if from_end and now else (None, 0)
+        self.end, self.in_long_line = self.offset, False  # how far it has read, also into an incomplete line
         self.restarts = 0  # how many times the file was replaced or truncated
 
     def _stat(self) -> os.stat_result | None:
@@ -151,24 +153,28 @@ class JsonlTail:
 def new(self: JsonlTail) -> list[dict]:  # an empty dict for a line that isn't a JSON object
     "Records of the lines completed since the last call; from the beginning if the file was replaced"
     now = self._stat()
-    if now is None or (now.st_ino, now.st_size) == (self.inode, self.offset): return []
+    if now is None or (now.st_ino, now.st_size) == (self.inode, self.end): return []
     if now.st_ino != self.inode or now.st_size < self.offset:
         self.restarts += self.offset > 0
-        self.inode, self.offset = now.st_ino, 0
-    complete = self._complete_lines()
-    self.offset += len(complete)
-    # not splitlines: it would also split at a carriage return
-    return [_parse_record(line) for line in complete.split(b'\n')[:-1]]
+        self.inode, self.offset, self.in_long_line = now.st_ino, 0, False
+    return [_parse_record(line) for line in self._complete_lines()]
 
 # %% ../../nbs/core/04_files.ipynb #2a038ccc
 @patch
-def _complete_lines(self: JsonlTail) -> bytes:
+def _complete_lines(self: JsonlTail) -> list[bytes]:
     try:
         with os.fdopen(open_regular(self.path), 'rb') as f:
             f.seek(self.offset)
-            data = f.read()
-    except OSError: return b''
-    return data[:data.rfind(b'\n')+1]
+            data = f.read(self.max_bytes)
+    except OSError: data = b''
+    self.end = self.offset + len(data)
+    complete = data[:data.rfind(b'\n')+1]
+    self.offset += len(complete)
+    # not splitlines: it would also split at a carriage return
+    lines = complete.split(b'\n')[:-1]
+    if lines and self.in_long_line: lines[0], self.in_long_line = b'', False
+    if not lines and len(data) == self.max_bytes: self.offset, self.in_long_line = self.end, True
+    return lines
 
 # %% ../../nbs/core/04_files.ipynb #f81dbf01
 def _parse_record(line: bytes) -> dict:

@@ -5,8 +5,8 @@
 # %% auto #0
 __all__ = ['RENAMED', 'SettingsSection', 'ModelSettings', 'DataSettings', 'TrainSettings', 'SampleSettings', 'TrackSettings',
            'ServeSettings', 'Settings', 'setting_fields', 'inline_yaml', 'settings_table', 'rename_settings',
-           'parse_dotted', 'parse_env', 'parse_args', 'suggest_setting', 'validate_settings', 'merge_settings',
-           'flatten_settings', 'diff_settings', 'settings_to_yaml']
+           'parse_dotted', 'parse_env', 'parse_args', 'suggest_setting', 'one_line', 'validate_settings',
+           'merge_settings', 'flatten_settings', 'diff_settings', 'settings_to_yaml']
 
 # %% ../../nbs/core/02_settings.ipynb #1720f513
 import json
@@ -27,6 +27,13 @@ class SettingsSection(BaseModel):
     "A group of settings, checked when they are set; unknown names are errors"
     model_config = ConfigDict(extra='forbid', validate_assignment=True, allow_inf_nan=False,
                               protected_namespaces=())  # or pydantic warns about the section `model`
+
+    @field_validator('*')
+    @classmethod
+    def _fits_in_64_bits(cls, v: Any) -> Any:
+        # Python's integers have no end, those of arrays, files and loops have
+        if isinstance(v, int) and v >= 2**63: raise ValueError('is too large a number')
+        return v
 
 # %% ../../nbs/core/02_settings.ipynb #5afdb36a
 class ModelSettings(SettingsSection):
@@ -306,18 +313,24 @@ def suggest_setting(
     return f'Known: {", ".join(f for f in setting_fields() if f.startswith(section))}.'
 
 # %% ../../nbs/core/02_settings.ipynb #86e81fc4
-def _printable(value: Any) -> str:
+def one_line(
+    value: Any,  # from a user, a file or a request
+) -> str:
     "A value for a message: on one line, and not too long"
-    text = str(value)
+    # a deeply nested list and an endless number have no text
+    try: text = str(value)
+    except (RecursionError, ValueError): return '…'
     return text if len(text) <= 60 and text.isprintable() else reprlib.repr(text)[1:-1]
 
 def _error_message(e: ValidationError) -> str:
     "Pydantic's first error as one line"
     err = e.errors()[0]
-    name = _printable('.'.join(str(p) for p in err['loc'] if isinstance(p, str)))
+    name = one_line('.'.join(str(p) for p in err['loc'] if isinstance(p, str)))
     if err['type'] == 'extra_forbidden': return f"There is no setting '{name}'. {suggest_setting(name)}"
-    if err['type'] == 'value_error': return f'Settings: {err["msg"].removeprefix("Value error, ")}.'
-    return f"{name}={_printable(err['input'])}: {err['msg'][0].lower()}{err['msg'][1:]}."
+    message = err['msg'].removeprefix('Value error, ')
+    # what a whole section's check found has no single setting's name
+    if err['type'] == 'value_error' and '.' not in name: return f'Settings: {message}.'
+    return f"{name}={one_line(err['input'])}: {message[0].lower()}{message[1:]}."
 
 # %% ../../nbs/core/02_settings.ipynb #49e29ce4
 def validate_settings(
@@ -336,7 +349,7 @@ def merge_settings(
     for layer in layers:
         for section, values in layer.items():
             if not isinstance(values, dict):
-                name = _printable(section)
+                name = one_line(section)
                 raise ChatGoTError(f"'{name}' is a section: give its settings as {name}.name=value.")
             res[section] = res.get(section, {}) | values
     return res
