@@ -32,7 +32,7 @@ from ..models.factory import build_model
 from ..models.lora import add_lora
 from ..generate.sampling import GROUP_SIZE, sample_settings
 from ..generate.speculative import NGramDraft
-from ..generate.stream import generate
+from ..generate.stream import stream
 
 # %% ../../nbs/train/04_learner.ipynb #491f007f
 from .callbacks import (CountSteps, DivergenceGuard, EarlyStopping, Evaluation, LRSchedule,
@@ -173,11 +173,13 @@ def plan_callbacks(
     # lambdas, so that a request can't set parameters that aren't meant for it
     handlers = {'save': lambda: saver.save(), 'sample': sampler.sample,
                 'evaluate': lambda: evaluation.evaluate() and saver.save(best=True)}
+    control = RunControl(state, requests, handlers)
+    sampler.stop_requested = control.stop_requested
     def log_and_save():
         logger.log_step()
         saver.save(last=True)
     return [LRSchedule(state), CountSteps(state), evaluation, logger, EarlyStopping(state), sampler, saver,
-            RunControl(state, requests, handlers), StopTraining(state, log_and_save)]
+            control, StopTraining(state, log_and_save)]
 
 # %% ../../nbs/train/04_learner.ipynb #5f2c1880
 def step_callbacks(
@@ -260,16 +262,25 @@ def fit_steps(
 
 # %% ../../nbs/train/04_learner.ipynb #b9783e0d
 @patch
+def stream(
+    self: StepLearner,
+    prompt: str | None = None,  # text to continue; None: `sample.prompt`
+    **changes,  # sampling settings by name: tokens=300, temperature=0.8, seed=1
+) -> Iterator[str]:  # the continuation, token by token
+    "Generate text, piece by piece"
+    prompt = self.settings.sample.prompt if prompt is None else prompt
+    sampling = sample_settings(self.settings.sample, **changes)
+    draft = _ngram_draft(self, sampling.tokens)
+    return (chunk.text for chunk in stream(self.model, self.dls.tok, [prompt], sampling, draft=draft))
+
+@patch
 def generate(
     self: StepLearner,
     prompt: str | None = None,  # text to continue; None: `sample.prompt`
     **changes,  # sampling settings by name: tokens=300, temperature=0.8, seed=1
 ) -> str:  # the continuation
     "Generate text"
-    prompt = self.settings.sample.prompt if prompt is None else prompt
-    sampling = sample_settings(self.settings.sample, **changes)
-    draft = _ngram_draft(self, sampling.tokens)
-    return generate(self.model, self.dls.tok, prompt, sampling, draft=draft).text
+    return ''.join(self.stream(prompt, **changes))
 
 # %% ../../nbs/train/04_learner.ipynb #76c6b710
 def _ngram_draft(learn: StepLearner, tokens: int) -> NGramDraft | None:
