@@ -16,13 +16,14 @@ from glob import escape
 from pathlib import Path
 from typing import Callable, Iterable, TypeVar
 
+import torch
 from fastcore.basics import patch
 
 from ..core.distributed import barrier, broadcast_from_rank0, rank_and_world_size
 from ..core.errors import ChatGoTError
 from ..core.files import JsonlTail, atomic_folder, write_atomic
 from ..core.settings import (Settings, TrainSettings, diff_settings, merge_settings, parse_args,
-                                   settings_to_yaml, validate_settings)
+                                   flatten_settings, settings_to_yaml, validate_settings)
 from ..text.batches import TextDataLoaders
 from ..text.tokenizer import Tokenizer, load_tokenizer
 from ..models.base import LanguageModel, n_params
@@ -31,14 +32,18 @@ from ..models.hf import from_hf, hub_folder
 # %% ../../nbs/train/09_run.ipynb #213dd14e
 from .callbacks import Diverged, Tracker, notify, patience_exhausted
 from .checkpoint import Checkpoints, load_checkpoint, verify_checkpoint
-from .learner import ProgressBar, fit_plan, lm_learner
+from .learner import (ProgressBar, check_sample, fit_plan, lm_learner, memory_errors,
+                                   with_known_prompt)
 from .optimizer import budget_used
 from .run_folder import Run, folder_size, list_runs
-from .step import StepLearner
+from .step import StepLearner, lm_loss
 from .trackers import check_trackers_installed, experiment_trackers
 
 # %% ../../nbs/train/09_run.ipynb #bb713d06
-def _json_line(record: dict) -> str: return json.dumps(record, ensure_ascii=False) + '\n'
+def _json_line(record: dict) -> str:
+    line = json.dumps(record, ensure_ascii=False) + '\n'
+    # half of a surrogate pair can't be encoded, but be written as JSON's escape of it
+    return line.encode('utf-8', 'backslashreplace').decode()
 
 # %% ../../nbs/train/09_run.ipynb #233ba8ab
 class RunWriter(Tracker):
@@ -108,7 +113,7 @@ def finished(self: RunWriter, learn: StepLearner, error: str | None = None):
 def branch(self: RunWriter, learn: StepLearner, step: int | None = None, name: str | None = None,
            settings: Iterable[str] = ()):
     "Create a branch, and stop this run in its favour"
-    learn.branched = branch(self.run, step, name, settings)
+    learn.branched = branch(self.run, step, name, settings, like=learn)
     learn.stop_asked = True
     name = learn.branched.name
     self._log(f'continues as {name}', event='branched', step=learn.step, run=name)
@@ -128,14 +133,21 @@ def _rank0_first(make: Callable[[], _T]) -> _T:
 def _batch_settings(s: Settings) -> tuple: return s.data, s.train.batch_size, s.train.seed, s.train.device
 
 # %% ../../nbs/train/09_run.ipynb #3cb85ac1
-def _make_learner(
+def _batches(
     s: Settings,
     tok: Tokenizer | None = None,  # None: trained or loaded as the settings say
-    begin: LanguageModel | None = None,  # begin from the weights of this model
     like: StepLearner | None = None,  # use its batches, if the settings that they depend on are the same
+) -> TextDataLoaders:
+    if like and _batch_settings(like.settings) == _batch_settings(s): return like.dls
+    return TextDataLoaders.from_settings(s, tok)
+
+def _make_learner(
+    s: Settings,
+    tok: Tokenizer | None = None,
+    begin: LanguageModel | None = None,  # begin from the weights of this model
+    like: StepLearner | None = None,
 ) -> StepLearner:
-    if like and _batch_settings(like.settings) == _batch_settings(s): return lm_learner(like.dls, s)
-    return lm_learner(_rank0_first(lambda: TextDataLoaders.from_settings(s, tok)), s, begin)
+    return lm_learner(_rank0_first(lambda: _batches(s, tok, like)), s, begin)
 
 # %% ../../nbs/train/09_run.ipynb #3f97469f
 def _initial_weights(s: Settings) -> tuple[Settings, Tokenizer | None, LanguageModel | None]:
@@ -199,6 +211,7 @@ def new_run(
     out: str | Path = 'runs',  # the folder that contains runs
 ) -> Run:  # for `run_training`
     "Make the folder of a run that a learner is to train"
+    check_sample(learn)
     learn.step, learn.seconds, learn.history, learn.lr_scale = 0, 0., [], 1.
     if not learn.opt: learn.create_opt()
     return broadcast_from_rank0(lambda: _make_folder(learn, name, out))
@@ -240,7 +253,7 @@ def _restore(learn: StepLearner, run: Run, trackers: list[Tracker]) -> int:  # s
 # %% ../../nbs/train/09_run.ipynb #594bf596
 def _fit_with_rollbacks(learn: StepLearner, run: Run, trackers: list[Tracker]):
     rollbacks = learn.settings.train.rollbacks
-    requests = lambda: JsonlTail(run.folder/'control.jsonl', from_end=True).new
+    requests = lambda: JsonlTail(run.folder/'control.jsonl', from_end=True, max_bytes=1 << 20).new
     while True:
         try: return fit_plan(learn, learn.settings.train, trackers, requests=requests())
         except Diverged as e:
@@ -301,6 +314,7 @@ def check_same_settings(
     settings: Settings,
 ):
     "A `ChatGoTError` that names the differences if a run has other settings"
+    settings = with_known_prompt(settings, run.tokenizer, run.settings.sample.prompt)
     if not (changed := diff_settings(run.settings, settings)): return
     differences = ', '.join(f'{k}={a!r}, not {b!r}' for k, (a, b) in changed.items())
     raise ChatGoTError(f"The run '{run.name}' has other settings: {differences}. Choose another name.")
@@ -334,6 +348,30 @@ def _copy_run(run: Run, step: int, folder: Path, s: Settings):
         (tmp/'config.yaml').write_text(settings_to_yaml(s), encoding='utf-8')
         shutil.copyfile(run.folder/'tokenizer.json', tmp/'tokenizer.json')
 
+# %% ../../nbs/train/09_run.ipynb #e6209cf9
+def _check_same_state(run: Run, s: Settings):
+    "A `ChatGoTError` if settings differ that the state in a run's checkpoints depends on"
+    fixed = {k for k in flatten_settings(s) if k.startswith('model.')} - {'model.dropout'} | {
+        'data.seq_len', 'data.tokenizer', 'data.vocab_size', 'train.optimizer', 'train.lora_rank', 'train.init'}
+    for name, (old, new) in diff_settings(run.settings, s).items():
+        if name in fixed: raise ChatGoTError(
+            f"{name}={new} can't be changed: the checkpoints of '{run.name}' hold what was trained with {old}. "
+            f'Start a new run; train.init={run.folder} begins with these weights.')
+
+# %% ../../nbs/train/09_run.ipynb #5f787289
+def _check_trainable(run: Run, checkpoint: Path, s: Settings, like: StepLearner | None):
+    "A `ChatGoTError` if training can't continue from a checkpoint with these settings"
+    check_trackers_installed(s.track)
+    gpus = range(torch.cuda.device_count()) if torch.cuda.is_initialized() else []
+    # only in this process: the others would have to take part in `_make_learner`
+    with torch.random.fork_rng(gpus), memory_errors():
+        learn = lm_learner(_batches(s, run.tokenizer, like), s)
+        check_sample(learn)
+        load_checkpoint(learn, checkpoint)
+        x_BT, y_BT = learn.dls.train.one_batch()
+        with torch.no_grad(): lm_loss(learn.model.forward(x_BT), y_BT)
+    _check_disk_space(12*n_params(learn.model)*(s.train.keep_last + 2), run.folder.parent)
+
 # %% ../../nbs/train/09_run.ipynb #c8bbb1f7
 def _branch_name(run: Run, step: int) -> str:
     taken = {r.name for r in list_runs(run.folder.parent)}
@@ -345,6 +383,7 @@ def branch(
     step: int | None = None,  # of a checkpoint; None: the latest
     name: str | None = None,  # of the new run; None: made from the old one's and the step
     settings: Iterable[str] = (),  # that differ, such as `train.lr=1e-3`
+    like: StepLearner | None = None,  # use its batches, if the settings that they depend on are the same
 ) -> Run:  # beside the old one, for `resume`
     "Make a run that starts as a copy of another up to a checkpoint; a `ChatGoTError` if that is impossible"
     ckpts = run.checkpoints
@@ -353,12 +392,14 @@ def branch(
         f"The run '{run.name}' has no checkpoint at step {step}. "
         f"It has: {', '.join(map(str, ckpts.steps())) or 'none'}.")
     s = validate_settings(merge_settings(run.settings.model_dump(), parse_args(settings)))
+    _check_same_state(run, s)
     verify_checkpoint(ckpts.path(step))
     seconds = json.loads((ckpts.path(step)/'state.json').read_text())['seconds']
     folder = _new_folder(run.folder.parent, name or _branch_name(run, step), s.data.corpus)
     history = [r for r in run.metrics if r['step'] <= step]
     if _is_complete(step, seconds, history, s.train): raise ChatGoTError(
         f"A branch at step {step} of '{run.name}' would be complete at once. Give it more train.steps.")
+    _check_trainable(run, ckpts.path(step), s, like)
     _copy_run(run, step, folder, s)
     return Run(folder)
 
