@@ -56,7 +56,7 @@ class DataSettings(SettingsSection):
     corpus: str = Field('shakespeare', description='a built-in text, a file, glob, folder or URL')
     tokenizer: str = Field('char', description='char, byte, bpe (trained on the corpus), a tokenizer.json, '
                            'a folder with one, or owner/name on the Hugging Face hub')
-    vocab_size: int = Field(4096, ge=257, description='vocabulary size of a BPE trained on the corpus')
+    vocab_size: int = Field(4096, ge=257, le=1_000_000, description='vocabulary size of a BPE trained on the corpus')
     seq_len: PositiveInt = Field(256, description='context length in tokens')
     val_fraction: float = Field(0.1, gt=0, lt=1, description='fraction of the text held out for validation')
     split: Literal['contiguous', 'document'] = Field('contiguous', description=

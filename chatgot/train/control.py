@@ -188,4 +188,5 @@ def _scale_lr(self: RunControl, factor: float): self.learn.lr_scale = factor
 
 # %% ../../nbs/train/06_control.ipynb #3576274d
 @patch
-def _branch(self: RunControl, **params): self.state.notify('branch', self.learn, **params)
+def _branch(self: RunControl, **params):
+    with self.state.clock.aside(): self.state.notify('branch', self.learn, **params)
