@@ -295,7 +295,7 @@ def check_sample(
     "A `ChatGoTError` if a text can't be sampled with a learner's settings, now rather than at the first sample"
     prompt = sample_settings(learn.settings.sample).prompt
     try: tokens = len(learn.dls.tok.encode(prompt))
-    except ChatGoTError as e: raise ChatGoTError(f'sample.prompt: {e}') from None
+    except ChatGoTError as e: raise ChatGoTError(f'sample.prompt: {str(e).splitlines()[0]}') from None
     if not tokens: raise ChatGoTError('sample.prompt: the prompt is empty, and there is nothing to continue.')
 
 # %% ../../nbs/train/04_learner.ipynb #80ec07bc
