@@ -115,7 +115,7 @@ _large = ('1000000000', '1000000000000', '9223372036854775807')
 _pairs = st.one_of(
     st.tuples(st.sampled_from(_names), values),
     st.tuples(st.sampled_from(['train.steps', 'train.grad_accum', 'sample.tokens', 'train.seconds']), values.filter(lambda v: v not in _large)),
-    st.tuples(st.sampled_from(['data.corpus', 'data.tokenizer', 'train.init']), values.filter(lambda v: v.startswith(('/', '.', ' ')) or v in ('', 'byte', 'bpe', 'char'))),
+    st.tuples(st.sampled_from(['data.corpus', 'data.tokenizer', 'train.init']), st.sampled_from(['', '/nowhere', '/dev/null', '/nowhere/x', 'byte', 'bpe', 'char', '\x1b[2J', 'a\0b', 'x'*300])),
     st.tuples(st.just('data.vocab_size'), values))
 arguments = st.lists(_pairs.map('='.join), min_size=1, max_size=3)
 _SETTINGS = [

@@ -6,6 +6,7 @@
 __all__ = ['new_run', 'prepare_run', 'run_training', 'resume', 'check_same_settings', 'train', 'branch', 'clean_run']
 
 # %% ../../nbs/train/09_run.ipynb #87ce1b79
+import gc
 import json
 import shutil
 import time
@@ -319,6 +320,7 @@ def branch(
     if _is_complete(step, seconds, history, s.train): raise ChatGoTError(
         f"A branch at step {step} of '{run.name}' would be complete at once. Give it more train.steps.")
     _check_trainable(run, ckpts.path(step), s, like)
+    gc.collect()  # a learner refers to itself, and the memory of the one that was tried is needed now
     _copy_run(run, step, folder, s)
     return Run(folder)
 
