@@ -195,7 +195,9 @@ def json_line(
     record: dict,
 ) -> str:
     "A line of a JSON Lines file"
-    return json.dumps(record, ensure_ascii=False) + '\n'
+    line = json.dumps(record, ensure_ascii=False) + '\n'
+    # half of a surrogate pair can't be encoded, but be written as JSON's escape of it
+    return line.encode('utf-8', 'backslashreplace').decode()
 
 # %% ../../nbs/core/04_files.ipynb #ce57fe30
 class JsonlWriter:

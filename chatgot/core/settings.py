@@ -14,10 +14,10 @@ import logging
 import reprlib
 from difflib import SequenceMatcher
 from functools import cache
-from typing import Any, Iterable, Literal
+from typing import Annotated, Any, Iterable, Literal
 
 import yaml
-from pydantic import (BaseModel, ConfigDict, Field, PositiveInt, TypeAdapter, ValidationError,
+from pydantic import (AfterValidator, BaseModel, ConfigDict, Field, PositiveInt, TypeAdapter, ValidationError,
                       field_validator, model_validator)
 
 from .errors import ChatGoTError
@@ -50,13 +50,21 @@ class ModelSettings(SettingsSection):
     tied: bool = Field(True, description='weight tying: the token embeddings are also the output layer')
     dropout: float = Field(0., ge=0, lt=1, description='dropout probability during training')
 
+# %% ../../nbs/core/02_settings.ipynb #16bd3e72
+def _can_be_a_name(v: str) -> str:
+    # the system's own limit, at which it would raise an error wherever the file is looked for
+    if max(len(part.encode(errors='replace')) for part in v.split('/')) <= 255: return v
+    raise ValueError('is too long for the name of a file')
+
+_FileName = Annotated[str, AfterValidator(_can_be_a_name)]
+
 # %% ../../nbs/core/02_settings.ipynb #b07fd5cb
 class DataSettings(SettingsSection):
     "The corpus, its tokenizer, and how it is split"
-    corpus: str = Field('shakespeare', description='a built-in text, a file, glob, folder or URL')
-    tokenizer: str = Field('char', description='char, byte, bpe (trained on the corpus), a tokenizer.json, '
+    corpus: str = Field('shakespeare', min_length=1, description='a built-in text, a file, glob, folder or URL')
+    tokenizer: _FileName = Field('char', description='char, byte, bpe (trained on the corpus), a tokenizer.json, '
                            'a folder with one, or owner/name on the Hugging Face hub')
-    vocab_size: int = Field(4096, ge=257, description='vocabulary size of a BPE trained on the corpus')
+    vocab_size: int = Field(4096, ge=257, le=1_000_000, description='vocabulary size of a BPE trained on the corpus')
     seq_len: PositiveInt = Field(256, description='context length in tokens')
     val_fraction: float = Field(0.1, gt=0, lt=1, description='fraction of the text held out for validation')
     split: Literal['contiguous', 'document'] = Field('contiguous', description=
@@ -77,11 +85,11 @@ class _Optimization(SettingsSection):
     "From which weights, by which loss and with which optimizer"
     lr: float = Field(3e-3, gt=0, le=100, description='peak learning rate')
     warmup_steps: int = Field(20, ge=0, description='steps of linear warmup, before linear decay to zero')
-    weight_decay: float = Field(0.1, ge=0, description='decoupled weight decay of weight matrices')
+    weight_decay: float = Field(0.1, ge=0, le=1000, description='decoupled weight decay of weight matrices')
     distill_weight: float = Field(0., ge=0, le=1, description=
         "initial weight of distillation from the corpus's n-grams in the loss, falling to 0; "
         'for a new model with a small vocabulary')
-    init: str | None = Field(None, description=
+    init: _FileName | None = Field(None, description=
         'start from these weights, with their shape and tokenizer: a run folder, a Hugging Face folder, '
         'or owner/name on the hub; none: random weights')
     lora_rank: PositiveInt | None = Field(None, description=
