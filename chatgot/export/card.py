@@ -10,7 +10,7 @@ import re
 import shutil
 from pathlib import Path
 
-from ..core.errors import ChatGoTError, did_you_mean
+from ..core.errors import ChatGoTError, did_you_mean, printable
 from ..core.files import write_atomic
 from ..core.settings import Settings, settings_to_yaml
 from ..text.bpe import to_hf_tokenizer
@@ -37,6 +37,9 @@ def text_source(
     return source, licence or (known.licence if known else 'not stated')
 
 # %% ../../nbs/export/04_card.ipynb #80890c8b
+def _escaped(text: str) -> str:
+    return re.sub(r'([\\`*_~\[\]<>&#|$!])', r'\\\1', ' '.join(printable(text).split()))
+
 def _fenced(text: str, kind: str = 'text') -> str:
     fence = '`'*max(3, 1 + max((len(m) for m in re.findall('`+', text)), default=0))
     return f'{fence}{kind}\n{text}\n{fence}'
@@ -91,10 +94,10 @@ def model_card(
     samples = (f'At step {r["step"]}, temperature {r["temperature"]}:\n\n{_fenced(r["prompt"] + r["text"])}'
                for r in run.samples[-3:])
     return '\n\n'.join([
-        f'---\npipeline_tag: text-generation\ntags: [chatgot, {to}]\n---', f'# {run.name}',
+        f'---\npipeline_tag: text-generation\ntags: [chatgot, {to}]\n---', f'# {_escaped(run.name)}',
         f'A language model of the {model.cfg.family} family, trained with ChatGoT: {_shape(model)}.',
         '## How to open it', _fenced(USAGE_SNIPPETS[to].format(prompt=s.sample.prompt), 'python'),
-        '## Training data', f'- text: {source}\n- licence of the text: {licence}\n'
+        '## Training data', f'- text: {_escaped(source)}\n- licence of the text: {_escaped(licence)}\n'
                             f'- kept for validation: {s.data.val_fraction:.0%}, {s.data.split}',
         '## Losses', 'In nats per token, over the whole validation text.', _loss_table(run.metrics),
         '## Samples', *samples,
