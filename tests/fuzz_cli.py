@@ -1,6 +1,6 @@
-"""Commands with hostile arguments, files and streams: each ends in time with 0, 1, 2 or 130, without a traceback.
+"""Commands with hostile arguments, files and streams: each ends in time with 0, 1, 2 or 130, without a traceback
 
-`run(cases, seed)` makes each case from its number and the seed alone, so that `run(1, seed, first=number)` repeats it."""
+`cases`, `EXAMPLES` and `session` are what fuzz.py asks of a target; `run` serves a test."""
 import os
 import random
 import resource
@@ -10,8 +10,10 @@ import sys
 import tempfile
 import time
 import traceback
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from pathlib import Path
+
+from hypothesis import strategies as st
 
 from program import fork
 
@@ -52,7 +54,7 @@ FILES = {
     'deep.yaml': b'a: ' + b'['*20_000, 'odd.yaml': b'? [1, 2]\n: !!python/object:os.system {}\n1: 2\ntrue: .nan\n2001-01-01: {<<: *x}\n',
     'bomb.yaml': b'a: &a [x,x,x,x,x,x,x,x]\n' + b''.join(b'%c: &%c [%s]\n' % (c, c, b','.join([b'*%c' % (c - 1)]*8)) for c in range(98, 110)),
     'text.txt': TEXT.encode()}
-DOTENVS = [b'CHATGOT_TRAIN__LR=caf\xe9\n', b'\xff\xfe\x00', b'CHATGOT_TRAIN__LR=1\x00\n', b'=\n', b'CHATGOT_TRAIN__STEPS\n', b'CHATGOT_X__Y=1\n', b'\x1b[2J=\n', None, ('fifo',), ('folder',), ('/dev/zero',)]
+DOTENVS = [b'CHATGOT_TRAIN__LR=caf\xe9\n', b'\xff\xfe\x00', b'CHATGOT_TRAIN__LR=1\x00\n', b'=\n', b'CHATGOT_TRAIN__STEPS\n', b'CHATGOT_X__Y=1\n', b'\x1b[2J=\n', 'fifo', 'folder', '/dev/zero', 'loop']
 ENVIRONMENTS = [
     {'CHATGOT_TRAIN__LR': b'\xff'}, {'CHATGOT_\udcff__X': '1'}, {'CHATGOT_SERVE__API_KEYS': b'\xe9,'}, {'CHATGOT_CACHE': '/dev/full'}, {'CHATGOT_CACHE': 'empty'},
     {'CHATGOT_CACHE': b'\xff'}, {'COLUMNS': 'x'}, {'COLUMNS': '-1'}, {'HOME': '/dev/null'}, {'TERM': '\x1b'}, {'CHATGOT_TRAIN__': '1'}, {'CHATGOT___LR': '1'}, {'LANG': b'\xff'}, {'NO_COLOR': '1'}]
@@ -65,51 +67,62 @@ def make_world(folder):
     for name, data in FILES.items(): (folder/name).write_bytes(data)
     (folder/'long').write_bytes(b'x'*3_000_000)
     (folder/'folder').mkdir()
-    os.mkfifo(folder/'fifo')
+    (folder/'latin1').write_bytes(b'Good morrow\nOl\xe9!\nGo\n')
     (folder/'chatgot-tutorials').symlink_to('text.txt')  # or `lab` would start a JupyterLab
     (folder/'loop').symlink_to('loop')
     (folder/'loops').mkdir()
     for name in 'ab': (folder/'loops'/name).symlink_to('.')
-    p = fork(program, folder, ['train', *SMALL, '--corpus', 'text.txt', '--name', 'a'], {}, None, None, None)
-    p.join(LIMIT)
-    assert p.exitcode == 0, (folder/'err').read_text()
+    check_end(*end_of(folder, ['train', *SMALL, '--corpus', 'text.txt', '--name', 'a']), 0)
     for name in ('out', 'err'): (folder/name).unlink()
-    return folder
 
 
 def damaged(rng):
     "A command with one to three arguments replaced, added or removed"
-    args = list(rng.choice(COMMANDS))
+    args = [os.fsdecode(a) for a in rng.choice(COMMANDS)]
     for _ in range(rng.choice([1, 1, 1, 2, 3])):
-        i, value = rng.randrange(1, len(args) + 1), rng.choice(VALUES)
-        how = rng.randrange(8)
-        if how < 5 and i < len(args): args[i] = value if b'=' not in os.fsencode(args[i]) or how < 3 else os.fsdecode(args[i]).split('=')[0] + f'={os.fsdecode(value)}'
+        i, value, how = rng.randrange(1, len(args) + 1), os.fsdecode(rng.choice(VALUES)), rng.randrange(8)
+        if how < 5 and i < len(args): args[i] = args[i].split('=')[0] + f'={value}' if '=' in args[i] and how > 2 else value
+        # a benchmark that exists would run for minutes
         elif how < 7 and (args[0] != 'bench' or i > 1): args.insert(i, value)
         elif i < len(args): del args[i]
-    return [os.fsdecode(a) for a in args]
+    return args
 
 
-def case(seed, number):
-    "What is typed, and in which surroundings"
-    rng = random.Random(f'{seed}:{number}')
-    c = dict(args=damaged(rng), env={}, dotenv=None, stdin=None, stdout=None)
-    if rng.random() < .15: c['env'] = {os.fsdecode(k): os.fsdecode(v) for k, v in rng.choice(ENVIRONMENTS).items()}
-    if rng.random() < .1: c['dotenv'] = rng.choice(DOTENVS)
-    if c['args'][0] == 'chat' or rng.random() < .05: c['stdin'] = rng.choice(INPUTS)
-    if rng.random() < .2: c['stdout'] = rng.choice(OUTPUTS)
-    return c
+def make_case(number):
+    "What is typed, and in which surroundings; the same for the same number"
+    rng = random.Random(number)
+    case = dict(args=damaged(rng))
+    if rng.random() < .15: case['env'] = {os.fsdecode(k): os.fsdecode(v) for k, v in rng.choice(ENVIRONMENTS).items()}
+    if rng.random() < .1: case['dotenv'] = rng.choice(DOTENVS)
+    if case['args'][0] == 'chat' or rng.random() < .05: case['stdin'] = rng.choice(INPUTS)
+    if rng.random() < .2: case['stdout'] = rng.choice(OUTPUTS)
+    return case
 
 
-def program(cwd, args, env, dotenv, stdin, stdout):
+cases = st.integers(0, 2**64 - 1).map(make_case)
+LONG, NOT_UTF8 = 'x'*300, os.fsdecode(b'caf\xe9')
+# each once ended with a traceback or did not end; `code` is the exit code it must have
+EXAMPLES = [dict(args=args.split() + list(more), code=code, **where) for code, args, more, where in (
+    (2, 'corpus', [NOT_UTF8], {}), (2, 'generate a --prompt', [NOT_UTF8], {}), (2, 'chat a', [NOT_UTF8], {}), (2, 'runs --out', [LONG], {}), (2, 'generate', [LONG], {}),
+    (2, 'runs clean', ['a/'*3000], {}), (2, 'train --corpus', ['http://['], {}), (2, 'corpus ~nobody', [], {}), (2, 'serve a --host http://[ --port 0', [], {}),
+    (2, 'serve a --port 0 --host', [''], {'env': {'CHATGOT_SERVE__API_KEYS': 'a-long-secret'}}), (2, 'config --config deep.yaml', [], {}), (2, 'config --config bomb.yaml', [], {}),
+    (2, 'config --config latin1.yaml', [], {}), (2, 'config', [], {'dotenv': b'CHATGOT_DATA__CORPUS=caf\xe9\n'}), (2, 'config', [], {'dotenv': '/dev/zero'}), (2, 'config', [], {'dotenv': 'fifo'}),
+    (0, 'chat a --tokens 3 --seed 1', [], {'stdin': 'latin1'}), (2, 'chat a --tokens 3', [], {'stdin': '/dev/zero'}), (0, 'chat a', [], {'stdin': 'closed'}),
+    (0, 'runs', [], {'stdout': 'closed'}), (1, 'runs', [], {'stdout': '/dev/full'}), (1, 'generate a --tokens 3', [], {'stdout': '/dev/full'}), (1, 'generate a --tokens 3', [], {'stdout': 'pipe'}),
+    (0, 'config', [f'data.corpus=caf\u00e9'], {'stdout': 'ascii'}), (2, 'config', ['--\u00e9'], {'stdout': 'ascii'}), (1, 'lab', [], {}), (2, 'export a --to hf --out /dev/full/x', [], {}))]
+
+
+def program(cwd, args, where):
     "`chatgot ARGS` in this process, with streams, limits and an exit code as a shell would give it"
     os.chdir(cwd)
-    os.environ.update({'CHATGOT_CACHE': str(cwd/'cache'), 'NO_PROXY': '*'} | env)
+    os.environ.update({'CHATGOT_CACHE': str(cwd/'cache')} | where.get('env', {}))
     for fd, name in ((1, 'out'), (2, 'err')): os.dup2(os.open(name, os.O_CREAT | os.O_WRONLY | os.O_APPEND, 0o600), fd)
     for stream in (sys.stdout, sys.stderr): stream.reconfigure(encoding='utf-8', errors='strict')
+    dotenv = where.get('dotenv')
     if isinstance(dotenv, bytes): Path('.env').write_bytes(dotenv)
-    elif dotenv: os.symlink(dotenv[0], '.env')
-    set_input(stdin or '/dev/null')
-    set_output(stdout)
+    elif dotenv: os.symlink(dotenv, '.env')
+    set_input(where.get('stdin', '/dev/null'))
+    set_output(where.get('stdout'))
     signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell's background jobs ignore it
     used = int(Path('/proc/self/statm').read_text().split()[0])*resource.getpagesize()
     resource.setrlimit(resource.RLIMIT_AS, (used + MEMORY,)*2)
@@ -151,52 +164,56 @@ def exit_code():
     return code
 
 
-def observe(world, c):
-    "Run one case in a copy of the world; what is wrong with its end, or None"
-    folder = Path(tempfile.mkdtemp(dir=world.parent))/'w'
-    shutil.copytree(world, folder, symlinks=True, ignore=shutil.ignore_patterns('fifo'))
-    os.mkfifo(folder/'fifo')
-    p = fork(program, folder, *c.values())
-    start, asked = time.time(), False
-    while p.is_alive() and time.time() < start + LIMIT:
+def end_of(folder, args, **where):
+    "Run a command: exit code (None: it did not end), what it printed, what it printed as an error"
+    p = fork(program, folder, args, where)
+    end, asked = time.time() + LIMIT, False
+    while p.is_alive() and time.time() < end:
         p.join(.02)
-        # a server has no other end
-        if not asked and c['args'][0] == 'serve' and b'Serving' in read(folder/'err'):
-            time.sleep(.5)
-            os.kill(p.pid, signal.SIGINT)
-            asked = True
-    hung = p.is_alive()
-    if hung: p.kill()
+        # a server ends no other way
+        if not asked and args[0] == 'serve' and 'Serving' in read(folder/'err'): asked = os.kill(p.pid, signal.SIGINT) is None
+    if hung := p.is_alive(): p.kill()
     p.join()
-    result = judge(p.exitcode, hung, *(read(folder/name).decode(errors='replace') for name in ('out', 'err')))
-    shutil.rmtree(folder.parent, ignore_errors=True)
-    return result
+    return None if hung else p.exitcode, read(folder/'out'), read(folder/'err')
 
 
-def read(path): return path.read_bytes() if path.exists() else b''
+def read(path): return path.read_text(errors='replace') if path.exists() else ''
 
 
-def judge(code, hung, out, err):
-    "What is wrong with the end of a command, or None"
+def check_end(code, out, err, expected=None):
+    assert code is not None, f'no end after {LIMIT} s: {err[-1000:]}'
+    assert code in (0, 1, 2, 130), f'exit code {code}: {err[-1000:]}'
+    assert 'Traceback' not in err + out and 'this is a bug' not in err, err[-2000:]
+    # a progress bar is no error
     lines = [line for line in err.split('\n') if line.strip() and '\r' not in line]
-    if hung: return f'no end after {LIMIT} s', err[-2000:]
-    if code not in (0, 1, 2, 130): return f'exit code {code}', err[-2000:]
-    if 'Traceback' in err + out or 'this is a bug' in err: return 'traceback', err[-2000:]
-    if code in (1, 2) and len(lines) > MAX_LINES: return f'{len(lines)} lines of error', err[:2000]
+    assert code == 0 or len(lines) <= MAX_LINES, f'{len(lines)} lines of error: {err[:1000]}'
+    assert expected in (None, code), f'exit code {code} instead of {expected}: {err[-1000:]}'
 
 
-def run(cases, seed, first=0):
-    "Run so many cases; a list of (number, case, what is wrong)"
-    failures = []
+@contextmanager
+def session():
+    "Make the world; the function runs a case in a copy of it"
     with tempfile.TemporaryDirectory() as tmp:
         (world := Path(tmp)/'world').mkdir()
         make_world(world)
-        for number in range(first, first + cases):
-            c = case(seed, number)
-            if wrong := observe(world, c): failures.append((number, c, wrong))
+        def check(case):
+            folder = Path(tempfile.mkdtemp(dir=tmp))/'w'
+            shutil.copytree(world, folder, symlinks=True)
+            os.mkfifo(folder/'fifo')
+            try: check_end(*end_of(folder, **{k: v for k, v in case.items() if k != 'code'}), case.get('code'))
+            finally: shutil.rmtree(folder.parent, ignore_errors=True)
+        yield check
+
+
+def run(n, seed):
+    "The examples and `n` cases; a list of those that failed, with the reason"
+    rng, failures = random.Random(seed), []
+    with session() as check:
+        for case in [*EXAMPLES, *(make_case(rng.randrange(2**64)) for _ in range(n))]:
+            try: check(case)
+            except AssertionError as e: failures.append((case, str(e)))
     return failures
 
 
 if __name__ == '__main__':
-    for number, c, (what, err) in run(int(sys.argv[1]), int(sys.argv[2]), int(sys.argv[3]) if len(sys.argv) > 3 else 0):
-        print(f'=== {number}: {what}\n{ {k: ([x[:80] for x in v] if k == "args" else v) for k, v in c.items() if v} }\n{err}\n')
+    for case, why in run(*map(int, sys.argv[1:])): print(f'=== {case}'[:600], why, sep='\n', end='\n\n')

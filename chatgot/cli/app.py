@@ -7,6 +7,7 @@ __all__ = ['app', 'OutOption', 'RunArgument', 'PresetOption', 'ConfigOption', 'C
            'run_cli']
 
 # %% ../../nbs/cli/01_app.ipynb #5dd3f9aa
+import errno
 import io
 import logging
 import os
@@ -50,7 +51,8 @@ def _explain(e: BaseException) -> tuple[int, str]:
         return 1, 'chatgot: There is not enough memory.'
     if isinstance(e, OSError):
         where = '' if e.filename is None else f'{os.fsdecode(e.filename)}: '
-        return 1, printable(f'chatgot: {where}{e.strerror or e}')
+        # a name that no file can have is wrong input, wherever it is noticed
+        return 2 if e.errno == errno.ENAMETOOLONG else 1, printable(f'chatgot: {where}{e.strerror or e}')
     return 1, _BUG
 
 # %% ../../nbs/cli/01_app.ipynb #84e0bcf1
