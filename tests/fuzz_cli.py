@@ -109,7 +109,7 @@ EXAMPLES = [dict(args=args.split() + list(more), code=code, **where) for code, a
     (2, 'config --config latin1.yaml', [], {}), (2, 'config', [], {'dotenv': b'CHATGOT_DATA__CORPUS=caf\xe9\n'}), (2, 'config', [], {'dotenv': '/dev/zero'}), (2, 'config', [], {'dotenv': 'fifo'}),
     (0, 'chat a --tokens 3 --seed 1', [], {'stdin': 'latin1'}), (2, 'chat a --tokens 3', [], {'stdin': '/dev/zero'}), (0, 'chat a', [], {'stdin': 'closed'}),
     (0, 'runs', [], {'stdout': 'closed'}), (1, 'runs', [], {'stdout': '/dev/full'}), (1, 'generate a --tokens 3', [], {'stdout': '/dev/full'}), (1, 'generate a --tokens 3', [], {'stdout': 'pipe'}),
-    (0, 'config', [f'data.corpus=caf\u00e9'], {'stdout': 'ascii'}), (2, 'config', ['--\u00e9'], {'stdout': 'ascii'}), (1, 'lab', [], {}), (2, 'export a --to hf --out /dev/full/x', [], {}))]
+    (0, 'config', [f'data.corpus=caf\u00e9'], {'stdout': 'ascii'}), (2, 'config', ['--\u00e9'], {'stdout': 'ascii'}), (2, 'lab', [], {}), (2, 'export a --to hf --out /dev/full/x', [], {}))]
 
 
 def program(cwd, args, where):
