@@ -8,6 +8,7 @@ __all__ = ['list_presets', 'read_preset', 'read_settings_file', 'settings_layers
 # %% ../../nbs/core/03_presets.ipynb #985a88a6
 import os
 from importlib.resources import files
+from io import StringIO
 from pathlib import Path
 from typing import Any, Iterable
 
@@ -97,6 +98,14 @@ def read_settings_file(
         raise ChatGoTError(f'{path}: expected sections like `train:` with settings below them.')
     return rename_settings(_expand(d))
 
+# %% ../../nbs/core/03_presets.ipynb #7d5a2de2
+def _read_dotenv() -> dict[str, str | None]:  # None: a name without a value
+    "The variables in the working directory's `.env`, if there is one"
+    if not Path('.env').exists(): return {}
+    from chatgot.core.files import read_file  # slow to import
+    try: return dotenv_values(stream=StringIO(read_file('.env', 1 << 20).decode()))
+    except UnicodeDecodeError as e: raise ChatGoTError(f'.env is not UTF-8 text: {e}.') from None
+
 # %% ../../nbs/core/03_presets.ipynb #73f4b372
 def settings_layers(
     preset: str = 'tiny_char',  # a built-in preset
@@ -107,7 +116,7 @@ def settings_layers(
     "The layers of settings by their origin, in order of precedence"
     if file is None: base = {f'preset {preset}': read_preset(preset)}
     else: base = {str(file): read_settings_file(file)}
-    envs = {'.env': dotenv_values('.env'), 'environment': os.environ} if env is None else {'environment': env}
+    envs = {'.env': _read_dotenv(), 'environment': os.environ} if env is None else {'environment': env}
     return base | {k: parse_env(e) for k, e in envs.items()} | {'command line': parse_args(args)}
 
 # %% ../../nbs/core/03_presets.ipynb #cb403276

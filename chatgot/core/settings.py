@@ -161,7 +161,8 @@ class TrackSettings(SettingsSection):
 # %% ../../nbs/core/02_settings.ipynb #b0967aca
 class ServeSettings(SettingsSection):
     "The HTTP API of a model"
-    host: str = Field('127.0.0.1', description=
+    # an empty one would be every address of this machine
+    host: str = Field('127.0.0.1', min_length=1, description=
         "address to listen on; other machines can only connect to 0.0.0.0 or one of this machine's addresses")
     port: int = Field(8000, ge=0, lt=2**16, description='port to listen on; 0: any free port')
     slots: PositiveInt = Field(32, description='texts generated at the same time, per model')

@@ -20,7 +20,7 @@ from .. import __version__
 from ..core.errors import ChatGoTError
 from ..core.files import read_json, write_atomic
 from ..core.html import figure_svg, html_iframe, html_page, html_sample, html_section, html_table
-from ..core.plots import InlineFigure, draw_losses, new_figure
+from ..core.plots import InlineFigure, draw_losses, figure_text, new_figure
 from ..core.settings import diff_settings
 from ..generate.stream import generate
 from ..train.run_folder import Run
@@ -153,7 +153,7 @@ def _draw_intervals(ax: Axes, names: Sequence[str], evaluations: Sequence[Evalua
     for i, e in enumerate(evaluations):
         ax.plot(e.data['interval'] or [math.nan]*2, [i, i], color=f'C{i}', linewidth=2)
         ax.plot(_bits(e), i, 'o', color=f'C{i}')
-    ax.set_yticks(range(len(names)), names)
+    ax.set_yticks(range(len(names)), [*map(figure_text, names)])
     ax.set(xlabel='bits per character, 95% interval', ylim=(len(names) - .5, -.5))
 
 # %% ../../nbs/evaluate/06_compare.ipynb #db8df552

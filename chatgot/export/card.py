@@ -6,10 +6,11 @@
 __all__ = ['USAGE_SNIPPETS', 'EXPORT_FORMATS', 'text_source', 'model_card', 'export']
 
 # %% ../../nbs/export/04_card.ipynb #e65eb48f
+import os
 import re
 from pathlib import Path
 
-from ..core.errors import ChatGoTError, did_you_mean
+from ..core.errors import ChatGoTError, did_you_mean, printable
 from ..core.files import atomic_folder, write_atomic
 from ..core.settings import Settings, settings_to_yaml
 from ..text.bpe import to_hf_tokenizer
@@ -36,6 +37,9 @@ def text_source(
     return source, licence or (known.licence if known else 'not stated')
 
 # %% ../../nbs/export/04_card.ipynb #80890c8b
+def _escaped(text: str) -> str:
+    return re.sub(r'([\\`*_~\[\]<>&#|$!])', r'\\\1', ' '.join(printable(text).split()))
+
 def _fenced(text: str, kind: str = 'text') -> str:
     fence = '`'*max(3, 1 + max((len(m) for m in re.findall('`+', text)), default=0))
     return f'{fence}{kind}\n{text}\n{fence}'
@@ -87,13 +91,13 @@ def model_card(
 ) -> str:  # Markdown
     "How to open an exported model, what it was trained on, and how well it learned (Mitchell et al. 2019)"
     s, (source, licence) = run.settings, text_source(run.settings, licence)
-    samples = (f'At step {r["step"]}, temperature {r.get("temperature", "unknown")}:\n\n{_fenced(r["prompt"] + r["text"])}'
+    samples = (f'At step {r["step"]}, temperature {r["temperature"]}:\n\n{_fenced(r["prompt"] + r["text"])}'
                for r in run.samples[-3:])
     return '\n\n'.join([
-        f'---\npipeline_tag: text-generation\ntags: [chatgot, {to}]\n---', f'# {run.name}',
+        f'---\npipeline_tag: text-generation\ntags: [chatgot, {to}]\n---', f'# {_escaped(run.name)}',
         f'A language model of the {model.cfg.family} family, trained with ChatGoT: {_shape(model)}.',
         '## How to open it', _fenced(USAGE_SNIPPETS[to].format(prompt=s.sample.prompt), 'python'),
-        '## Training data', f'- text: {source}\n- licence of the text: {licence}\n'
+        '## Training data', f'- text: {_escaped(source)}\n- licence of the text: {_escaped(licence)}\n'
                             f'- kept for validation: {s.data.val_fraction:.0%}, {s.data.split}',
         '## Losses', 'In nats per token, over the whole validation text.', _loss_table(run.metrics),
         '## Samples', *samples,
@@ -132,7 +136,7 @@ def _check_export(out: Path, to: str, kind: str | None):
         raise ChatGoTError(f"There is no format '{to}'. {did_you_mean(to, EXPORT_FORMATS)}")
     if kind and to != 'gguf':
         raise ChatGoTError(f'Only gguf has types; {to} keeps the numbers as they are. Leave out {kind}.')
-    if out.exists() and (not out.is_dir() or any(out.iterdir())):
+    if out.name in ('', '..') or os.path.exists(out) and (not out.is_dir() or any(out.iterdir())):
         raise ChatGoTError(f'{out} exists already. Name another folder, or delete it.')
 
 # %% ../../nbs/export/04_card.ipynb #2f4bad7c
