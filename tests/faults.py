@@ -30,6 +30,7 @@ SETTINGS = ('data.corpus=text.txt data.seq_len=8 model.n_layer=1 model.n_embd=8 
             'train.device=cpu train.compile=false train.precision=float32 train.steps=12 train.log_every=1 train.eval_every=4 '
             'train.sample_every=4 train.save_every=2 train.warmup_steps=2 train.distill_weight=0 sample.tokens=8 sample.seed=1 '
             'model.dropout=0.1').split()
+EVERY = 'train.save_every=1', 'train.keep_last=100'  # a run that is stopped saves at any step
 TEXT = 'FOX:\nIs the henhouse open?\n\nHEN:\nGo away, red one: %d times no.\n\n'
 
 
@@ -286,14 +287,14 @@ class Bed:
         self.templates = {'empty': folder/'empty'}
         (folder/'empty').mkdir()
         (folder/'empty'/'text.txt').write_text(''.join(TEXT % i for i in range(60)))
-        self.ref = Reference(self._plain('empty', ['train', *SETTINGS, 'train.keep_last=100', '--name', 'x'])/'runs'/'x')
+        self.ref = Reference(self._plain('empty', ['train', *SETTINGS, *EVERY, '--name', 'x'])/'runs'/'x')
         calls = self.record('train', 'empty', ['train', *SETTINGS, '--name', 'x'], keep='finished')
         # killed when the checkpoint of step 8 had just become the latest
         at = [n for n, name, _, _, more in calls if name == 'rename' and more.endswith('/latest')][4]
         case = self.case('empty')
         assert ended(start(case, ['train', *SETTINGS, '--name', 'x'], f'{at + 30} K 0;')) == -signal.SIGKILL
         self.templates['stopped'] = case/'work'
-        branched = self._plain('stopped', ['resume', 'x', 'train.lr=2e-3', 'train.keep_last=100'])
+        branched = self._plain('stopped', ['resume', 'x', 'train.lr=2e-3', *EVERY])
         self.branch = next((branched/'runs').glob('x-at-*')).name
         self.branch_ref = Reference(branched/'runs'/self.branch)
         for name, args in (('resume', ['resume', 'x']), ('branch', ['resume', 'x', 'train.lr=2e-3'])): self.record(name, 'stopped', args)
@@ -370,9 +371,9 @@ def export_case(bed, case, to, code, power, args):
     assert digests(case/'work'/'runs') == digests(bed.templates['finished']/'runs'), 'an export changed the run'
     if code == 0 and not power: assert out.exists()
     if not out.exists(): assert ended(start(case, args)) == 0, f'export afterwards: {(case/"err").read_text()}'
-    # a best checkpoint that can't be read is replaced by the latest, with a warning
-    expected = (bed.latest_exports if 'is damaged' in (case/'err').read_text() else bed.exports)[to]
-    assert digests(out) == expected, 'the export is not whole'
+    # a best checkpoint that can't be read is replaced by the latest one, with a warning
+    warned = re.search("is damaged|Can't read", (case/'err').read_text())
+    assert digests(out) == bed.exports[to] or warned and digests(out) == bed.latest_exports[to], 'the export is not whole'
 
 
 def ask(port: int, path: str, body: dict | None = None) -> int:

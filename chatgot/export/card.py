@@ -91,7 +91,7 @@ def model_card(
 ) -> str:  # Markdown
     "How to open an exported model, what it was trained on, and how well it learned (Mitchell et al. 2019)"
     s, (source, licence) = run.settings, text_source(run.settings, licence)
-    samples = (f'At step {r["step"]}, temperature {r["temperature"]}:\n\n{_fenced(r["prompt"] + r["text"])}'
+    samples = (f'At step {r["step"]}, temperature {r.get("temperature", "unknown")}:\n\n{_fenced(r["prompt"] + r["text"])}'
                for r in run.samples[-3:])
     return '\n\n'.join([
         f'---\npipeline_tag: text-generation\ntags: [chatgot, {to}]\n---', f'# {_escaped(run.name)}',
