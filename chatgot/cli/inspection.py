@@ -81,8 +81,11 @@ def clean(
       chatgot runs clean
       chatgot runs clean book
     """
+    from chatgot.core.files import delete_leftovers
     from chatgot.train.run_folder import Run, list_runs
     from chatgot.train.run import clean_run
+    # of processes that were killed while they made a run; one that lives takes minutes, not days
+    if not names: delete_leftovers(out, seconds=2*86400)
     for r in [Run.open(n, out) for n in names] if names else [r for r in list_runs(out) if not r.running]:
         try: result = f'{clean_run(r)/1e6:8.1f} MB freed'
         except ChatGoTError as e:

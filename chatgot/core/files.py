@@ -15,6 +15,7 @@ import os
 import shutil
 import stat
 import tempfile
+import time
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any, BinaryIO, Callable, Iterable, Iterator
@@ -98,10 +99,12 @@ def delete_folder(
 
 # %% ../../nbs/core/04_files.ipynb #d6fc333a
 def delete_leftovers(
-    folder: str | Path,  # in which no other process writes
+    folder: str | Path,  # in which no other process writes, unless only old ones are deleted
+    seconds: float = 0.,  # only those that were not changed for so long
 ):
     "Delete files and folders with temporary names"
     for path in Path(folder).glob('.*.part'):
+        if path.is_symlink() or time.time() - path.stat().st_mtime < seconds: continue
         if path.is_dir(): shutil.rmtree(path, ignore_errors=True)
         else: path.unlink(missing_ok=True)
 
