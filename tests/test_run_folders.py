@@ -14,11 +14,11 @@ def start_at_once(cwd, barrier, options, i):
     import os
     import chatgot.train.run as module
     os.chdir(cwd)
-    make_folder = module._make_folder
-    def made_together(*args, **kwargs):
+    make = module._make_free_folder
+    def made_together(*args):
         barrier.wait(120)
-        return make_folder(*args, **kwargs)
-    module._make_folder = made_together
+        return make(*args)
+    module._make_free_folder = made_together
     cli(cwd/str(i), ['train', *SMALL, f'train.seed={i}', '--out', '../runs', *options], {'CHATGOT_DATA__CORPUS': str(TEXT)})
 
 
