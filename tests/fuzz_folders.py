@@ -54,7 +54,23 @@ hostile = st.one_of(
 # What is done, what is wrong, and whether the checksums fit what is wrong
 cases = st.tuples(st.sampled_from(ACTIONS), st.lists(damages | replacements | hostile | hostile, min_size=1, max_size=3), st.booleans())
 
-EXAMPLES = []
+EXAMPLES = [  # each failed once
+    ('runs', [('flip', 'metrics.jsonl', 3, 4)], False),
+    ('resume', [('flip', 'metrics.jsonl', 3, 4)], False),
+    ('resume', [('flip', 'samples.jsonl', 270, 6)], False),
+    ('generate', [('content', 'checkpoints/best', 'binary')], False),
+    ('generate', [('content', 'checkpoints/latest', 'superscript'), ('missing', 'checkpoints/best')], False),
+    ('clean', [('entry', 'step_000200.bak', 'folder'), ('entry', 'step_²', 'folder')], False),
+    ('resume', [('entry', 'step_000003', 'outside'), ('entry', 'step_5', 'folder')], False),
+    ('runs', [('unreadable', '.')], False),
+    ('resume', [('outside', '.lock')], False),
+    ('resume', [('pipe', 'run.log')], False),
+    ('open', [('pipe', 'tokenizer.json')], False),
+    ('open', [('sparse', 'checkpoints/newest/SHA256SUMS')], False),
+    ('generate', [('content', 'config.yaml', 'bomb')], False),
+    ('export', [('content', 'samples.jsonl', 'latin-1')], False),
+    ('compare', [('folder', 'evaluation.json')], False),
+    ('serve', [('truncate', 'checkpoints/newest/model.safetensors', 99), ('truncate', 'checkpoints/older/model.safetensors', 99)], False)]
 
 
 def places(value, path=()):
@@ -240,13 +256,12 @@ def act(action, f):
         rows = json.loads(text)
         assert code == 0 and next(r for r in rows if r['name'] == 'good')['status'] == 'finished', text
     elif action == 'generate': command('generate', f.run, '--tokens', 5, '--seed', 1)
-    elif action == 'resume': command('resume', f.run)
     elif action == 'clean':
         code, text = command('runs', 'clean', '--out', f.runs)
         assert 'good' in text, text
     elif action == 'export': command('export', f.run, '--to', 'safetensors', '--out', f.runs.parent/'exported')
     else:
-        try: {'open': open_run, 'compare': compare_runs, 'serve': serve_run}[action](f)
+        try: {'open': open_run, 'compare': compare_runs, 'resume': resume_run, 'serve': serve_run}[action](f)
         except ChatGoTError as e: assert str(e), 'an error without a message'
 
 
@@ -264,6 +279,16 @@ def open_run(f):
         try: read()
         except ChatGoTError as e: errors.append(e)
     for e in errors: assert str(e)
+
+
+def resume_run(f):
+    "Resume, and stop soon: a million steps are no mistake"
+    from chatgot.train.callbacks import Tracker
+    from chatgot.train.run import resume
+    from chatgot.train.run_folder import Run
+    class Stop(Tracker):
+        def stepped(self, learn): learn.stop_asked = learn.stop_asked or learn.step >= 6
+    with redirect_stdout(io.StringIO()), redirect_stderr(io.StringIO()): resume(Run.open('bad', f.runs), [Stop()])
 
 
 def compare_runs(f):
