@@ -36,7 +36,7 @@ TEXTS = {  # whole contents
         b'%c: &%c [%b]\n' % (c, c, b','.join([b'*%c' % (c - 1)]*10)) for c in b'bcdefghij'), 'itself': b'train: &a [*a]\n', 'base 60': b'train: {lr: ' + b'1:'*100_000 + b'1}\n',
     'binary': b'\xff\xfe\x00', 'crlf': b'step_000004\r\n', 'superscript': 'step_²'.encode(), 'up': b'../../outside', 'step': b'step_' + b'9'*5000}
 ENTRIES = ('step_000200.bak', 'step_²', 'step_5', 'step_000005', 'step_000003', 'step_9999999999999999999', 'step_-00001', 'step_', 'step_٣٣٣٣٣٣', '\udcff')
-ACTIONS = ('runs', 'open', 'generate', 'compare', 'resume', 'clean', 'serve', 'export')
+ACTIONS = ('runs', 'json', 'open', 'generate', 'compare', 'resume', 'clean', 'serve', 'export')
 
 _at = st.integers(0, 2**16)  # a place: modulo the number of places
 damages = st.one_of(
@@ -54,7 +54,23 @@ hostile = st.one_of(
 # What is done, what is wrong, and whether the checksums fit what is wrong
 cases = st.tuples(st.sampled_from(ACTIONS), st.lists(damages | replacements | hostile | hostile, min_size=1, max_size=3), st.booleans())
 
-EXAMPLES = []
+EXAMPLES = [  # each failed once
+    ('runs', [('flip', 'metrics.jsonl', 3, 4)], False),
+    ('resume', [('flip', 'metrics.jsonl', 3, 4)], False),
+    ('resume', [('flip', 'samples.jsonl', 270, 6)], False),
+    ('generate', [('content', 'checkpoints/best', 'binary')], False),
+    ('generate', [('content', 'checkpoints/latest', 'superscript'), ('missing', 'checkpoints/best')], False),
+    ('clean', [('entry', 'step_000200.bak', 'folder'), ('entry', 'step_²', 'folder')], False),
+    ('resume', [('entry', 'step_000003', 'outside'), ('entry', 'step_5', 'folder')], False),
+    ('runs', [('unreadable', '.')], False),
+    ('resume', [('outside', '.lock')], False),
+    ('resume', [('pipe', 'run.log')], False),
+    ('open', [('pipe', 'tokenizer.json')], False),
+    ('open', [('sparse', 'checkpoints/newest/SHA256SUMS')], False),
+    ('generate', [('content', 'config.yaml', 'bomb')], False),
+    ('export', [('content', 'samples.jsonl', 'latin-1')], False),
+    ('compare', [('folder', 'evaluation.json')], False),
+    ('serve', [('truncate', 'checkpoints/newest/model.safetensors', 99), ('truncate', 'checkpoints/older/model.safetensors', 99)], False)]
 
 
 def places(value, path=()):
@@ -107,6 +123,12 @@ class Trap:
     def __reduce__(self): return os.mkdir, (str(self.path),)
 
 
+def content(path):
+    "A file's bytes, none if it's missing; None if it was replaced by something that isn't a small file"
+    try: return path.read_bytes() if path.is_file() and path.stat().st_size < 1 << 24 else b'' if not os.path.lexists(path) else None
+    except OSError: return None
+
+
 def remove(path):
     if path.is_dir() and not path.is_symlink(): shutil.rmtree(path)
     else: path.unlink(missing_ok=True)
@@ -128,8 +150,8 @@ class Folder:
         path = self.run/'checkpoints'/name if kind == 'entry' else self.path(name)
         if kind == 'entry': return self.replace(args[0], path) if path.parent.is_dir() else None
         if kind in REPLACEMENTS: return self.replace(kind, path)
-        if not path.parent.is_dir() or path.exists() and not path.is_file(): return
-        data = path.read_bytes() if path.exists() else b''
+        data = content(path)
+        if data is None or not self.is_inside(path): return
         data = getattr(self, kind)(name, data, *args)
         if data is not None: path.write_bytes(data)
 
@@ -140,8 +162,8 @@ class Folder:
     def pickle(self, name, data): return pickle.dumps(Trap(self.outside/'executed'), protocol=2)
 
     def splice(self, name, data, other, at):
-        path = self.path(other)
-        return data[:(i := at % (len(data) + 1))] + path.read_bytes()[i:] if path.is_file() else None
+        rest = content(self.path(other))
+        return None if rest is None else data[:(i := at % (len(data) + 1))] + rest[i:]
 
     def value(self, name, data, at, new):
         try: value, pack = parse(name, data)
@@ -152,8 +174,10 @@ class Folder:
 
     def drop(self, name, data, at): return self.value(name, data, at, replaced)
 
+    def is_inside(self, path): return path.parent.is_dir() and self.run.resolve() == self.run and self.run in path.resolve().parents
+
     def replace(self, kind, path):
-        if not path.parent.is_dir(): return
+        if not path.parent.is_dir() or not self.is_inside(path.parent/'x'): return
         if kind == 'unreadable': return os.chmod(path, 0) if os.path.exists(path) else None
         remove(path)
         REPLACEMENTS[kind](path, self)
@@ -161,8 +185,9 @@ class Folder:
     def sum_up(self):
         "Write checksums that fit, as somebody would who made the folder on purpose"
         for folder, names in ((self.run, FILES[:2]), *((self.path(f'checkpoints/{c}'), CHECKPOINT[:3]) for c in ('newest', 'older'))):
-            lines = [f'{hashlib.sha256((folder/n).read_bytes()).hexdigest()}  {n}\n' for n in names if os.path.isfile(folder/n) and os.access(folder/n, os.R_OK)]
-            if os.path.isfile(folder/'SHA256SUMS'): (folder/'SHA256SUMS').write_text(''.join(lines))
+            lines = [f'{hashlib.sha256(data).hexdigest()}  {n}\n' for n in names if (data := content(folder/n))]
+            sums = folder/'SHA256SUMS'
+            if content(sums) and self.is_inside(sums): sums.write_text(''.join(lines))
 
 
 def make_socket(path):
@@ -231,13 +256,12 @@ def act(action, f):
         rows = json.loads(text)
         assert code == 0 and next(r for r in rows if r['name'] == 'good')['status'] == 'finished', text
     elif action == 'generate': command('generate', f.run, '--tokens', 5, '--seed', 1)
-    elif action == 'resume': command('resume', f.run)
     elif action == 'clean':
         code, text = command('runs', 'clean', '--out', f.runs)
         assert 'good' in text, text
     elif action == 'export': command('export', f.run, '--to', 'safetensors', '--out', f.runs.parent/'exported')
     else:
-        try: {'open': open_run, 'compare': compare_runs, 'serve': serve_run}[action](f)
+        try: {'open': open_run, 'compare': compare_runs, 'resume': resume_run, 'serve': serve_run}[action](f)
         except ChatGoTError as e: assert str(e), 'an error without a message'
 
 
@@ -255,6 +279,16 @@ def open_run(f):
         try: read()
         except ChatGoTError as e: errors.append(e)
     for e in errors: assert str(e)
+
+
+def resume_run(f):
+    "Resume, and stop soon: a million steps are no mistake"
+    from chatgot.train.callbacks import Tracker
+    from chatgot.train.run import resume
+    from chatgot.train.run_folder import Run
+    class Stop(Tracker):
+        def stepped(self, learn): learn.stop_asked = learn.stop_asked or learn.step >= 6
+    with redirect_stdout(io.StringIO()), redirect_stderr(io.StringIO()): resume(Run.open('bad', f.runs), [Stop()])
 
 
 def compare_runs(f):

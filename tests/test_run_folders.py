@@ -14,11 +14,11 @@ def start_at_once(cwd, barrier, options, i):
     import os
     import chatgot.train.run as module
     os.chdir(cwd)
-    make_folder = module._make_folder
-    def made_together(*args, **kwargs):
+    make = module._make_free_folder
+    def made_together(*args):
         barrier.wait(120)
-        return make_folder(*args, **kwargs)
-    module._make_folder = made_together
+        return make(*args)
+    module._make_free_folder = made_together
     cli(cwd/str(i), ['train', *SMALL, f'train.seed={i}', '--out', '../runs', *options], {'CHATGOT_DATA__CORPUS': str(TEXT)})
 
 
@@ -42,27 +42,17 @@ def check_whole(run, seeds):
 
 
 def test_runs_without_names_that_start_together_get_a_folder_each(tmp_path):
-    codes, errors = train_at_once(tmp_path, 5)
-    assert codes == [0]*5, errors
+    codes, errors = train_at_once(tmp_path, 4)
+    assert codes == [0]*4, errors
     runs = [*(tmp_path/'runs').iterdir()]
-    assert {check_whole(run, range(5)) for run in runs} == {*range(5)} and len(runs) == 5
+    assert {check_whole(run, range(4)) for run in runs} == {*range(4)} and len(runs) == 4
 
 
 def test_of_runs_with_one_name_the_first_gets_it(tmp_path):
-    codes, errors = train_at_once(tmp_path, 4, '--name', 'one')
-    assert sorted(codes) == [0, 2, 2, 2], errors
+    codes, errors = train_at_once(tmp_path, 3, '--name', 'one')
+    assert sorted(codes) == [0, 2, 2], errors
     winner, = [i for i, code in enumerate(codes) if code == 0]
     check_whole(tmp_path/'runs'/'one', [winner])
     assert [p.name for p in (tmp_path/'runs').iterdir()] == ['one']
     for i, error in enumerate(errors):
         if i != winner: assert error.count('chatgot: ') == 1 and 'one exists already' in error and 'Traceback' not in error
-
-
-def test_started_from_a_shell(tmp_path):
-    processes = []
-    for i in range(4):
-        (tmp_path/str(i)).mkdir()
-        processes.append(fork(cli, tmp_path/str(i), ['train', *SMALL, f'train.seed={i}', '--out', '../runs'], {'CHATGOT_DATA__CORPUS': str(TEXT)}))
-    for p in processes: p.join(240)
-    assert [p.exitcode for p in processes] == [0]*4
-    assert {check_whole(run, range(4)) for run in (tmp_path/'runs').iterdir()} == {*range(4)}

@@ -139,7 +139,8 @@ def parse_json(
     kind: type = dict,  # of the value
 ) -> Any:
     "A JSON value of a given type; a `ChatGoTError` if it isn't one, or is nested too deeply"
-    try: value = json.loads(text)
+    # bytes could also be UTF-16, as json guesses
+    try: value = json.loads(text if isinstance(text, str) else text.decode())
     except RecursionError: raise ChatGoTError(f'{what} is not JSON that can be read: too many levels.') from None
     # a UnicodeDecodeError is one of the ValueErrors
     except ValueError as e: raise ChatGoTError(f'{what} is not JSON: {e}.') from None

@@ -100,12 +100,9 @@ def _new_folder(out: str | Path, name: str | None, corpus: str) -> Path:
     if name is None: return Path(out)/next(filter(free, _timed_names(corpus)))
     if Path(name).name != name or name[:1] in ('', '.') or '\0' in name or len(os.fsencode(name)) > 200: raise ChatGoTError(
         f"'{name:.100}' can't be a run's name: it must be a plain folder name. Use --out for the place.")
-    if not free(name): raise _taken(Path(out)/name)
-    return Path(out)/name
-
-def _taken(folder: Path) -> FolderExists:
-    return FolderExists(f'The run folder {folder} exists already. '
-                        f'Choose another name, resume it (chatgot resume {folder}) or delete it.')
+    if free(name): return Path(out)/name
+    raise ChatGoTError(f'The run folder {Path(out)/name} exists already. '
+                       f'Choose another name, resume it (chatgot resume {Path(out)/name}) or delete it.')
 
 # %% ../../nbs/train/09_run.ipynb #c7ea3242
 def _check_disk_space(need: int, folder: Path):
@@ -120,17 +117,15 @@ def _check_disk_space(need: int, folder: Path):
 def _make_folder(learn: StepLearner, name: str | None, out: str | Path) -> Run:
     s = learn.settings
     folder = _new_folder(out, name, s.data.corpus)
-    try:
-        with atomic_folder(folder) as tmp:
-            # at most 12 bytes per parameter, in float32: the weights, and two moments of AdamW;
-            # besides keep_last, there are the best checkpoint and the one being written
-            _check_disk_space(12*n_params(learn.model)*(s.train.keep_last + 2), folder.parent)
-            learn.dls.tok.save(tmp/'tokenizer.json')
-            write_atomic(tmp/'config.yaml', settings_to_yaml(s))
-            write_checksums(tmp, RUN_FILES)
-            Checkpoints(tmp/'checkpoints').save(learn)
-    # another process was faster: whoever renames its folder first has the name
-    except FolderExists: raise _taken(folder) from None
+    # of processes that want one name, it goes to the first that is ready
+    with atomic_folder(folder) as tmp:
+        # at most 12 bytes per parameter, in float32: the weights, and two moments of AdamW;
+        # besides keep_last, there are the best checkpoint and the one being written
+        _check_disk_space(12*n_params(learn.model)*(s.train.keep_last + 2), folder.parent)
+        learn.dls.tok.save(tmp/'tokenizer.json')
+        write_atomic(tmp/'config.yaml', settings_to_yaml(s))
+        write_checksums(tmp, RUN_FILES)
+        Checkpoints(tmp/'checkpoints').save(learn)
     return Run(folder)
 
 def _make_free_folder(learn: StepLearner, name: str | None, out: str | Path) -> Run:
