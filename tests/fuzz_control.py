@@ -91,7 +91,7 @@ def do(**fields) -> bytes: return json.dumps(fields).encode()
 _REQUESTS = [
     [do(do='lr', factor=f) for f in (1e300, 10**400, 5e-324*0, -1, float('nan'), 'x', None)],
     [do(do='sample', prompt='\ud800'), do(do='sample', stop=['\ud800']), do(do='\ud800'), do(do='sample', tokens=10**9), do(do='sample', prompt='')],
-    [do(do='branch', name=n) for n in ('x'*300, '\udc80', '../x', '', '.', 'a\0b', 7)],
+    [do(do='branch', name=n) for n in ('x'*300, '\udc80', '../x', '.', 'a\0b', 7)],
     [do(do='branch', name='no', settings=[s]) for s in (
         'data.corpus=/nowhere', 'model.n_layer=2', 'train.device=cuda:9', 'train.optimizer=adamw', 'train.lora_rank=2',
         'train.batch_size=1000000000000', 'model.n_embd=1000000000', 'train.keep_last=1000000000000000', 'sample.prompt=Γ')],
@@ -161,8 +161,9 @@ class Check:
             assert 'lr' in asked
             return
         assert run.status in ('finished', 'interrupted')
-        if not asked & {'stop', 'lr', 'branch'}:
-            assert (run.name, run.status) == (name, 'finished')
+        if 'branch' not in asked: assert run.name == name
+        if not asked & {'stop', 'lr'} and run.name == name:  # a branch that was refused changes nothing either
+            assert run.status == 'finished'
             assert all(w.equal(self.calm[k]) for k, w in self.weights(run).items())
 
     def file(self, name: str, kind: str):
