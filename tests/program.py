@@ -16,14 +16,15 @@ def fork(function, *args):
     return p
 
 
-def cli(cwd, args, env):
-    "`chatgot ARGS`; what it prints is added to the files `out` and `err` in its folder"
+def cli(cwd, args, env, terminal=None):
+    "`chatgot ARGS`; what it prints is added to the files `out` and `err` in its folder, or appears in a terminal"
     from chatgot.__main__ import main
     os.chdir(cwd)
     os.environ.update(env)
     signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell's background jobs ignore it, and so would a child
-    for fd, name in ((1, 'out'), (2, 'err')): os.dup2(os.open(name, os.O_CREAT | os.O_WRONLY | os.O_APPEND), fd)
-    for stream in (sys.stdout, sys.stderr): stream.reconfigure(line_buffering=True)
+    for fd, name in ((0, terminal or os.devnull), (1, terminal or 'out'), (2, terminal or 'err')):
+        os.dup2(os.open(name, os.O_RDWR if terminal or not fd else os.O_CREAT | os.O_WRONLY | os.O_APPEND), fd)
+    sys.stdin, sys.stdout, sys.stderr = (open(fd, 'w' if fd else 'r', buffering=1, encoding='utf-8', closefd=False) for fd in range(3))
     sys.argv = ['chatgot', *args]
     main()
 

@@ -1,7 +1,9 @@
 "The program as a user meets it: typed in a terminal, interrupted, without a network"
 import json
 import os
+import pty
 import re
+import select
 import signal
 import subprocess
 import sys
@@ -39,6 +41,18 @@ def chatgot(cwd, *args, code=0, **env):
     out, err = ((cwd/name).read_text() for name in ('out', 'err'))
     assert p.exitcode == code and 'Traceback' not in err, out + err
     return err if code else out
+
+
+def in_terminal(cwd, *args, typed=''):
+    "Run a command in a terminal; what that is sent"
+    ours, theirs = pty.openpty()
+    os.write(ours, typed.encode())
+    p, sent = fork(cli, cwd, args, {}, os.ttyname(theirs)), b''
+    while p.is_alive() or select.select([ours], [], [], 0)[0]:
+        if select.select([ours], [], [], .1)[0]: sent += os.read(ours, 100_000)
+    os.close(ours), os.close(theirs)
+    assert p.exitcode == 0, sent.decode()
+    return sent.decode()
 
 
 def wait_for(condition, process, seconds=90):
@@ -97,6 +111,27 @@ def test_no_network_for_a_builtin_text(tmp_path):
         assert name in err and len(err.strip().splitlines()) <= 3, err
     assert not (tmp_path/'runs').exists()
     assert not [f for f in (tmp_path/'cache').rglob('*') if f.is_file()]
+
+
+def test_a_terminal_gets_no_control_characters(tmp_path):
+    "Text, speakers and names that would clear the screen, set its title, and go back over what was printed"
+    attack, name = '\x1b[2J\x1b]0;x\x07\x9b2J\b\r', 'run\x1b[31m\u202e'
+    (tmp_path/f'{name}.txt').write_bytes(''.join(f'{n}{attack[:9]}:\n{attack} said {attack}\n\n' for n in ['FOX', 'HEN']*30).encode())
+    shown = in_terminal(tmp_path, 'train', *SMALL, '--corpus', f'{name}.txt', '--name', name, 'train.steps=4', 'train.sample_every=2', 'train.eval_every=2', 'sample.prompt=\x1b')
+    for args in (['runs'], ['generate', name, '--prompt', '\x1b'], ['chat', name], ['corpus', f'{name}.txt'], ['config', '--corpus', name],
+                 ['compare', name, name], ['export', name, '--to', 'safetensors', '--out', f'{name}.exported']):
+        shown += in_terminal(tmp_path, *args, typed='said\n\n' if args[0] == 'chat' else '')
+    print(shown)
+    assert shown.count(r'\x1b') > 50 and r'\u202e' in shown
+    # all that is left are line ends and the progress bar's carriage returns
+    assert not re.findall('[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\u202e]', shown)
+    piped = chatgot(tmp_path, 'generate', name, '--prompt', '\x1b', '--seed', '1')
+    assert piped.startswith('\x1b')  # exact bytes
+
+
+def test_hostile_commands():
+    import fuzz_cli
+    assert fuzz_cli.run(25, seed=1) == []
 
 
 def test_lab_serves_the_tutorials(tmp_path):

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+import faults
 from program import cli, fork
 
 TEXT = Path(__file__)  # any text will do, and this one needs no download
@@ -140,3 +141,8 @@ def test_a_full_disk_only_delays_saving(tmp_path, small_disk):
     steps = [r['step'] for r in lines(run)]
     assert steps[:-1] == list(range(5, 5*len(steps), 5)), 'a line is missing or broken'
     ended(start(tmp_path, 'generate', str(run), '--prompt', 'The '), 0)
+
+
+def test_random_faults(tmp_path):
+    if why := faults.build(tmp_path): pytest.skip(why)
+    assert faults.run(24, seed=1) == 0, 'see above; python tests/faults.py --help'

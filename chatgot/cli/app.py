@@ -7,17 +7,20 @@ __all__ = ['app', 'OutOption', 'RunArgument', 'PresetOption', 'ConfigOption', 'C
            'run_cli']
 
 # %% ../../nbs/cli/01_app.ipynb #5dd3f9aa
+import errno
 import io
+import logging
 import os
+import re
 import shlex
 import sys
-from contextlib import contextmanager, redirect_stderr, redirect_stdout
+from contextlib import contextmanager, redirect_stderr, redirect_stdout, suppress
 from pathlib import Path
 from typing import Annotated, Iterator, Optional
 
 import typer
 
-from ..core.errors import ChatGoTError
+from ..core.errors import ChatGoTError, printable
 
 # %% ../../nbs/cli/01_app.ipynb #6d954ee0
 app = typer.Typer(
@@ -36,20 +39,61 @@ SettingsArgument = Annotated[Optional[list[str]], typer.Argument(
     metavar='[SECTION.NAME=VALUE]...', help='Settings; they override preset, file and environment.')]
 
 # %% ../../nbs/cli/01_app.ipynb #1a393b8c
+_BUG = 'chatgot: this is a bug. Please report it with the lines below: https://github.com/chatgot/chatgot/issues'
+
+def _explain(e: BaseException) -> tuple[int, str]:
+    "The exit code and the message for an exception"
+    if isinstance(e, ChatGoTError): return 2, f'chatgot: {e}'
+    if isinstance(e, KeyboardInterrupt): return 130, '\nchatgot: interrupted'
+    if isinstance(e, BrokenPipeError): return 1, ''  # `chatgot generate book | head`
+    # PyTorch has no exception of its own for the memory of a CPU
+    if isinstance(e, MemoryError) or re.search('allocate memory|out of memory', str(e)):
+        return 1, 'chatgot: There is not enough memory.'
+    if isinstance(e, OSError):
+        where = '' if e.filename is None else f'{os.fsdecode(e.filename)}: '
+        # a name that no file can have is wrong input, wherever it is noticed
+        return 2 if e.errno == errno.ENAMETOOLONG else 1, printable(f'chatgot: {where}{e.strerror or e}')
+    return 1, _BUG
+
+# %% ../../nbs/cli/01_app.ipynb #84e0bcf1
+def _end(e: BaseException):
+    "End the process as an exception asks for; a bug goes on as an exception"
+    code, message = _explain(e)
+    # standard error may be on the full disk too
+    with suppress(OSError): message and print(message, file=sys.stderr)
+    try: sys.stdout.flush()
+    # Python would try once more at exit, and complain
+    except OSError: os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    if message == _BUG: raise e
+    sys.exit(code)
+
+# %% ../../nbs/cli/01_app.ipynb #92087dfb
+def _show_controls(stream: io.TextIOWrapper, kept: str):
+    write = stream.write
+    stream.write = lambda text: write(kept.join(map(printable, text.split(kept))))
+
+def _prepare_process():
+    "Make the standard streams usable for any text, and safe where they are a terminal"
+    for name, mode, errors in (('stdin', 'r', 'surrogateescape'), ('stdout', 'w', 'backslashreplace'),
+                               ('stderr', 'w', 'backslashreplace')):
+        # a closed one is None, and the next file that is opened would get its number
+        stream = getattr(sys, name) or open(os.devnull, mode)
+        stream.reconfigure(errors=errors)
+        # a progress bar needs the carriage return
+        if mode == 'w' and stream.isatty(): _show_controls(stream, '\r' if name == 'stderr' else '\n')
+        setattr(sys, name, stream)
+    logging.raiseExceptions = False  # a log line that can't be written is no reason to print a traceback
+
+# %% ../../nbs/cli/01_app.ipynb #4e913ea7
 def main(
     args: list[str] | None = None,  # what was typed after `chatgot`; None: the arguments of this process
 ):
-    "Run a command; an error that the user can fix becomes one message and exit code 2"
-    try: app(args, prog_name='chatgot')
-    except ChatGoTError as e:
-        print(f'chatgot: {e}', file=sys.stderr)
-        sys.exit(2)
-    except KeyboardInterrupt:
-        print('\nchatgot: interrupted', file=sys.stderr)
-        sys.exit(130)
-    except BrokenPipeError:  # `chatgot generate book | head`: Python would complain once more when it flushes at exit
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        sys.exit(1)
+    "Run a command; what goes wrong becomes an exit code and a message of one or two lines"
+    if args is None: _prepare_process()
+    try:
+        try: app(args, prog_name='chatgot')
+        finally: sys.stdout.flush()
+    except (Exception, KeyboardInterrupt) as e: _end(e)
 
 # %% ../../nbs/cli/01_app.ipynb #2e9c69f1
 @contextmanager
@@ -66,7 +110,8 @@ def _terminal(folder: str | Path, typed: str, env: dict[str, str]) -> Iterator[t
     os.chdir(folder)
     try:
         with redirect_stdout(out), redirect_stderr(err), \
-             mock.patch('builtins.input', read_line), mock.patch.dict(os.environ, env): yield out, err
+             mock.patch('sys.stdin', lines), mock.patch('builtins.input', read_line), \
+             mock.patch.dict(os.environ, env): yield out, err
     finally: os.chdir(before)
 
 # %% ../../nbs/cli/01_app.ipynb #8d774638

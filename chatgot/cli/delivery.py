@@ -6,6 +6,7 @@
 __all__ = ['export', 'serve']
 
 # %% ../../nbs/cli/06_delivery.ipynb #012ecc2b
+import re
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Annotated, Optional
@@ -62,9 +63,10 @@ def serve(
     if not find_spec('fastapi'):
         raise ChatGoTError("The server is not installed. Get it with: pip install 'chatgot[serve]'")
     given = [f'serve.{k}={v}' for k, v in dict(host=host, port=port).items() if v is not None]
-    names = [r for r in runs if '=' not in r]
+    settings = [r for r in runs if re.match(r'[\w.]*=', r)]  # a folder's path may hold = too
+    names = [r for r in runs if r not in settings]
     if not names: raise ChatGoTError('Which run? Name one or several: chatgot serve book')
-    s = load_settings(args=[*(r for r in runs if '=' in r), *given]).serve
+    s = load_settings(args=settings + given).serve
     from chatgot.train.run_folder import Run
     opened = [Run.open(r, out) for r in names]
     from chatgot.serve.app import serve

@@ -8,13 +8,13 @@ __all__ = ['runs_app', 'corpus', 'runs', 'clean']
 # %% ../../nbs/cli/04_inspection.ipynb #ff721f6e
 import json
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Optional
+from typing import Annotated, Any, Optional
 
 import typer
 
 from .app import OutOption, app
+from ..core.errors import ChatGoTError, printable
 
-if TYPE_CHECKING: from chatgot.train.run_folder import Run
 
 # %% ../../nbs/cli/04_inspection.ipynb #0c8f2630
 @app.command()
@@ -39,26 +39,30 @@ runs_app = typer.Typer(invoke_without_command=True, rich_markup_mode=None)
 app.add_typer(runs_app, name='runs')
 
 # %% ../../nbs/cli/04_inspection.ipynb #7076392a
-def _row(run: 'Run') -> str:
+def _row(run: dict[str, Any]) -> str:
     "A line of the table of runs; a run that has not been evaluated yet has no best loss"
-    from chatgot.train.run_folder import folder_size
-    metrics = run.metrics
-    evaluations = [m['val_loss'] for m in metrics if 'val_loss' in m]
-    best = f'{min(evaluations):.4f}' if evaluations else ''
-    step = metrics[-1]['step'] if metrics else 0
-    return f'{run.name:32} {run.status:12} {step:7} {best:>8} {folder_size(run.folder)/1e6:8.1f}'
+    best = '' if run['best_val_loss'] is None else f'{run["best_val_loss"]:.4f}'
+    row = f'{run["name"]:32} {run["status"]:12} {run["step"]:7} {best:>8} {run["bytes"]/1e6:8.1f}'
+    # a folder's name may hold line ends and control characters
+    return printable(row + (f'  ! {run["damage"]}' if run['damage'] else '')).replace('\n', '\\n')
 
 # %% ../../nbs/cli/04_inspection.ipynb #e1359e8d
 @runs_app.callback()
-def runs(ctx: typer.Context, out: OutOption = Path('runs')):
+def runs(
+    ctx: typer.Context,
+    out: OutOption = Path('runs'),
+    as_json: Annotated[bool, typer.Option('--json', help='Print the list as JSON.')] = False,
+):
     """List the runs, oldest first; `runs clean` deletes old checkpoints.
 
     \b
-    Status is one of: running, finished, interrupted (chatgot resume continues it), failed (see its run.log).
+    Status is one of: running, finished, interrupted (chatgot resume continues it), failed (see its run.log),
+    damaged. What is damaged follows a `!` at the end of the line.
     """
     if ctx.invoked_subcommand: return
     from chatgot.train.run_folder import list_runs
-    found = list_runs(out)
+    found = [r.overview() for r in list_runs(out)]
+    if as_json: return print(json.dumps(found, indent=2))
     if not found: print(f"There are no runs in '{out}' yet: chatgot train makes one.")
     else: print(f'{"name":32} {"status":12} {"steps":>7} {"best":>8} {"MB":>8}')
     for r in found: print(_row(r))
@@ -77,7 +81,14 @@ def clean(
       chatgot runs clean
       chatgot runs clean book
     """
+    from chatgot.core.files import delete_leftovers
     from chatgot.train.run_folder import Run, list_runs
     from chatgot.train.run import clean_run
-    chosen = [Run.open(n, out) for n in names] if names else [r for r in list_runs(out) if not r.running]
-    for r in chosen: print(f'{r.name:32} {clean_run(r)/1e6:8.1f} MB freed')
+    # of processes that were killed while they made a run; one that lives takes minutes, not days
+    if not names: delete_leftovers(out, seconds=2*86400)
+    for r in [Run.open(n, out) for n in names] if names else [r for r in list_runs(out) if not r.running]:
+        try: result = f'{clean_run(r)/1e6:8.1f} MB freed'
+        except ChatGoTError as e:
+            if names: raise
+            result = f'  ! left as it is: {" ".join(str(e).split())}'
+        print(printable(f'{r.name:32} {result}'))

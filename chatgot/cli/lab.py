@@ -32,14 +32,14 @@ def copy_tutorials(
     folder: str | Path,  # made if it is not there
 ) -> list[Path]:  # the files that were written
     "Copy the tutorials into a folder; files that are already there are kept"
-    Path(folder).mkdir(parents=True, exist_ok=True)
-    copied = []
-    for source in (files('chatgot')/'tutorials').iterdir():
-        copy = Path(folder)/source.name
-        if not source.name.endswith('.ipynb') or copy.exists(): continue
-        copy.write_text(link_to_site(source.read_text(encoding='utf-8')), encoding='utf-8')
-        copied.append(copy)
-    return sorted(copied)
+    from chatgot.core.files import write_atomic  # a half-written copy would be kept, too
+    sources = [s for s in (files('chatgot')/'tutorials').iterdir() if s.name.endswith('.ipynb')]
+    try:
+        Path(folder).mkdir(parents=True, exist_ok=True)
+        copies = {Path(folder)/s.name: s for s in sources if not (Path(folder)/s.name).exists()}
+        for copy, source in copies.items(): write_atomic(copy, link_to_site(source.read_text(encoding='utf-8')))
+    except OSError as e: raise ChatGoTError(f"Can't copy the tutorials to {folder}: {e.strerror}.") from None
+    return sorted(copies)
 
 # %% ../../nbs/cli/07_lab.ipynb #4e357f79
 @app.command(context_settings={'allow_extra_args': True, 'ignore_unknown_options': True})

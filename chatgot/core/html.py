@@ -104,6 +104,6 @@ def html_iframe(
     html: str,  # from `html_page`
     height: int = 620,  # pixels
 ) -> str:  # HTML
-    "A page inside a notebook, in a frame that keeps the styles of the two apart"
+    "A page inside a notebook, in a frame that keeps the styles of the two apart and runs no script"
     style = f'width:100%;height:{height}px;border:1px solid #8884;border-radius:6px'
-    return f'<iframe srcdoc="{escape(html)}" title="Report" style="{style}"></iframe>'
+    return f'<iframe sandbox srcdoc="{escape(html)}" title="Report" style="{style}"></iframe>'

@@ -8,6 +8,7 @@ __all__ = ['list_presets', 'read_preset', 'read_settings_file', 'settings_layers
 # %% ../../nbs/core/03_presets.ipynb #985a88a6
 import os
 from importlib.resources import files
+from io import StringIO
 from pathlib import Path
 from typing import Any, Iterable
 
@@ -15,6 +16,7 @@ import yaml
 from dotenv import dotenv_values
 
 from .errors import ChatGoTError, did_you_mean
+from .files import read_file
 from .settings import (Settings, inline_yaml, merge_settings, parse_args, parse_env,
                                    rename_settings, validate_settings)
 
@@ -50,18 +52,59 @@ def _expand_section(value: Any, section: str) -> Any:
     if not isinstance(value, dict) or 'preset' not in value: return value
     return read_preset(value['preset'], section) | {k: v for k, v in value.items() if k != 'preset'}
 
+# %% ../../nbs/core/03_presets.ipynb #6cfea033
+_MAX_BYTES, _MAX_DEPTH, _MAX_VALUES, _MAX_SCALAR = 1 << 18, 20, 10_000, 1000
+
+def _check_size(text: str):
+    "A `YAMLError` if a text would become more, or deeper, than settings can be; nothing is built to find out"
+    open_sizes, anchors, sizes = [0], [None], {}  # of the collections around a place; values under each name
+    for event in yaml.parse(text, Loader=yaml.SafeLoader):
+        if isinstance(event, yaml.CollectionStartEvent):
+            open_sizes.append(1); anchors.append(event.anchor)
+        elif isinstance(event, (yaml.ScalarEvent, yaml.AliasEvent, yaml.CollectionEndEvent)):
+            size = _size(event, open_sizes, sizes)
+            name = anchors.pop() if isinstance(event, yaml.CollectionEndEvent) else getattr(event, 'anchor', None)
+            if name and not isinstance(event, yaml.AliasEvent): sizes[name] = size
+            open_sizes[-1] += size
+        if len(open_sizes) > _MAX_DEPTH or open_sizes[-1] > _MAX_VALUES:
+            raise yaml.YAMLError(f'line {event.start_mark.line + 1}: too many values, or too many levels')
+
+# %% ../../nbs/core/03_presets.ipynb #1d3d49a8
+def _size(event: yaml.Event, open_sizes: list[int], sizes: dict[str, int]) -> int:
+    "How many values an event stands for"
+    if isinstance(event, yaml.CollectionEndEvent): return open_sizes.pop()
+    if isinstance(event, yaml.AliasEvent):
+        if event.anchor in sizes: return sizes[event.anchor]
+        raise yaml.YAMLError(f'line {event.start_mark.line + 1}: *{event.anchor} has no value yet')
+    # the longest numbers take minutes to read; texts are quoted or have spaces
+    is_text = event.style or ' ' in event.value
+    if len(event.value) > _MAX_SCALAR and (event.tag or not is_text):
+        raise yaml.YAMLError(f'line {event.start_mark.line + 1}: a value of {len(event.value)} characters must be quoted')
+    return 1
+
 # %% ../../nbs/core/03_presets.ipynb #a42dda3b
 def read_settings_file(
     path: str | Path,  # a YAML file
 ) -> dict:  # section → name → value
     "The settings in a file; a `ChatGoTError` if it can't be read or isn't a mapping"
-    try: d = yaml.safe_load(Path(path).read_text(encoding='utf-8'))
-    except OSError as e: raise ChatGoTError(f"Can't read the settings file {path}: {e.strerror}.") from None
-    except (yaml.YAMLError, UnicodeDecodeError) as e:
-        raise ChatGoTError(f'{path} is not a YAML file: {" ".join(str(e).split())}.') from None
+    data = read_file(path, _MAX_BYTES)
+    try:
+        _check_size(text := data.decode())
+        d = yaml.safe_load(text)
+    # ValueError: not UTF-8, a date such as 2026-99-99, a number of 5,000 digits
+    except (yaml.YAMLError, ValueError) as e:
+        raise ChatGoTError(f'{path} is not a YAML file of settings: {" ".join(str(e).split())[:300]}.') from None
     if not isinstance(d, dict):
         raise ChatGoTError(f'{path}: expected sections like `train:` with settings below them.')
     return rename_settings(_expand(d))
+
+# %% ../../nbs/core/03_presets.ipynb #7d5a2de2
+def _read_dotenv() -> dict[str, str | None]:  # None: a name without a value
+    "The variables in the working directory's `.env`, if there is one"
+    if not Path('.env').exists(): return {}
+    from chatgot.core.files import read_file  # slow to import
+    try: return dotenv_values(stream=StringIO(read_file('.env', 1 << 20).decode()))
+    except UnicodeDecodeError as e: raise ChatGoTError(f'.env is not UTF-8 text: {e}.') from None
 
 # %% ../../nbs/core/03_presets.ipynb #73f4b372
 def settings_layers(
@@ -73,7 +116,7 @@ def settings_layers(
     "The layers of settings by their origin, in order of precedence"
     if file is None: base = {f'preset {preset}': read_preset(preset)}
     else: base = {str(file): read_settings_file(file)}
-    envs = {'.env': dotenv_values('.env'), 'environment': os.environ} if env is None else {'environment': env}
+    envs = {'.env': _read_dotenv(), 'environment': os.environ} if env is None else {'environment': env}
     return base | {k: parse_env(e) for k, e in envs.items()} | {'command line': parse_args(args)}
 
 # %% ../../nbs/core/03_presets.ipynb #cb403276

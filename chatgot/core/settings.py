@@ -5,8 +5,8 @@
 # %% auto #0
 __all__ = ['RENAMED', 'SettingsSection', 'ModelSettings', 'DataSettings', 'TrainSettings', 'SampleSettings', 'TrackSettings',
            'ServeSettings', 'Settings', 'setting_fields', 'inline_yaml', 'settings_table', 'rename_settings',
-           'parse_dotted', 'parse_env', 'parse_args', 'suggest_setting', 'validate_settings', 'merge_settings',
-           'flatten_settings', 'diff_settings', 'settings_to_yaml']
+           'parse_dotted', 'parse_env', 'parse_args', 'suggest_setting', 'one_line', 'validate_settings',
+           'merge_settings', 'flatten_settings', 'diff_settings', 'settings_to_yaml']
 
 # %% ../../nbs/core/02_settings.ipynb #1720f513
 import json
@@ -14,10 +14,10 @@ import logging
 import reprlib
 from difflib import SequenceMatcher
 from functools import cache
-from typing import Any, Iterable, Literal
+from typing import Annotated, Any, Iterable, Literal
 
 import yaml
-from pydantic import (BaseModel, ConfigDict, Field, PositiveInt, TypeAdapter, ValidationError,
+from pydantic import (AfterValidator, BaseModel, ConfigDict, Field, PositiveInt, TypeAdapter, ValidationError,
                       field_validator, model_validator)
 
 from .errors import ChatGoTError
@@ -27,6 +27,13 @@ class SettingsSection(BaseModel):
     "A group of settings, checked when they are set; unknown names are errors"
     model_config = ConfigDict(extra='forbid', validate_assignment=True, allow_inf_nan=False,
                               protected_namespaces=())  # or pydantic warns about the section `model`
+
+    @field_validator('*')
+    @classmethod
+    def _fits_in_64_bits(cls, v: Any) -> Any:
+        # Python's integers have no end, those of arrays, files and loops have
+        if isinstance(v, int) and v >= 2**63: raise ValueError('is too large a number')
+        return v
 
 # %% ../../nbs/core/02_settings.ipynb #5afdb36a
 class ModelSettings(SettingsSection):
@@ -43,13 +50,21 @@ class ModelSettings(SettingsSection):
     tied: bool = Field(True, description='weight tying: the token embeddings are also the output layer')
     dropout: float = Field(0., ge=0, lt=1, description='dropout probability during training')
 
+# %% ../../nbs/core/02_settings.ipynb #16bd3e72
+def _can_be_a_name(v: str) -> str:
+    # the system's own limit, at which it would raise an error wherever the file is looked for
+    if max(len(part.encode(errors='replace')) for part in v.split('/')) <= 255: return v
+    raise ValueError('is too long for the name of a file')
+
+_FileName = Annotated[str, AfterValidator(_can_be_a_name)]
+
 # %% ../../nbs/core/02_settings.ipynb #b07fd5cb
 class DataSettings(SettingsSection):
     "The corpus, its tokenizer, and how it is split"
-    corpus: str = Field('shakespeare', description='a built-in text, a file, glob, folder or URL')
-    tokenizer: str = Field('char', description='char, byte, bpe (trained on the corpus), a tokenizer.json, '
+    corpus: str = Field('shakespeare', min_length=1, description='a built-in text, a file, glob, folder or URL')
+    tokenizer: _FileName = Field('char', description='char, byte, bpe (trained on the corpus), a tokenizer.json, '
                            'a folder with one, or owner/name on the Hugging Face hub')
-    vocab_size: int = Field(4096, ge=257, description='vocabulary size of a BPE trained on the corpus')
+    vocab_size: int = Field(4096, ge=257, le=1_000_000, description='vocabulary size of a BPE trained on the corpus')
     seq_len: PositiveInt = Field(256, description='context length in tokens')
     val_fraction: float = Field(0.1, gt=0, lt=1, description='fraction of the text held out for validation')
     split: Literal['contiguous', 'document'] = Field('contiguous', description=
@@ -70,11 +85,11 @@ class _Optimization(SettingsSection):
     "From which weights, by which loss and with which optimizer"
     lr: float = Field(3e-3, gt=0, le=100, description='peak learning rate')
     warmup_steps: int = Field(20, ge=0, description='steps of linear warmup, before linear decay to zero')
-    weight_decay: float = Field(0.1, ge=0, description='decoupled weight decay of weight matrices')
+    weight_decay: float = Field(0.1, ge=0, le=1000, description='decoupled weight decay of weight matrices')
     distill_weight: float = Field(0., ge=0, le=1, description=
         "initial weight of distillation from the corpus's n-grams in the loss, falling to 0; "
         'for a new model with a small vocabulary')
-    init: str | None = Field(None, description=
+    init: _FileName | None = Field(None, description=
         'start from these weights, with their shape and tokenizer: a run folder, a Hugging Face folder, '
         'or owner/name on the hub; none: random weights')
     lora_rank: PositiveInt | None = Field(None, description=
@@ -146,7 +161,8 @@ class TrackSettings(SettingsSection):
 # %% ../../nbs/core/02_settings.ipynb #b0967aca
 class ServeSettings(SettingsSection):
     "The HTTP API of a model"
-    host: str = Field('127.0.0.1', description=
+    # an empty one would be every address of this machine
+    host: str = Field('127.0.0.1', min_length=1, description=
         "address to listen on; other machines can only connect to 0.0.0.0 or one of this machine's addresses")
     port: int = Field(8000, ge=0, lt=2**16, description='port to listen on; 0: any free port')
     slots: PositiveInt = Field(32, description='texts generated at the same time, per model')
@@ -306,18 +322,24 @@ def suggest_setting(
     return f'Known: {", ".join(f for f in setting_fields() if f.startswith(section))}.'
 
 # %% ../../nbs/core/02_settings.ipynb #86e81fc4
-def _printable(value: Any) -> str:
+def one_line(
+    value: Any,  # from a user, a file or a request
+) -> str:
     "A value for a message: on one line, and not too long"
-    text = str(value)
+    # a deeply nested list and an endless number have no text
+    try: text = str(value)
+    except (RecursionError, ValueError): return '…'
     return text if len(text) <= 60 and text.isprintable() else reprlib.repr(text)[1:-1]
 
 def _error_message(e: ValidationError) -> str:
     "Pydantic's first error as one line"
     err = e.errors()[0]
-    name = _printable('.'.join(str(p) for p in err['loc'] if isinstance(p, str)))
+    name = one_line('.'.join(str(p) for p in err['loc'] if isinstance(p, str)))
     if err['type'] == 'extra_forbidden': return f"There is no setting '{name}'. {suggest_setting(name)}"
-    if err['type'] == 'value_error': return f'Settings: {err["msg"].removeprefix("Value error, ")}.'
-    return f"{name}={_printable(err['input'])}: {err['msg'][0].lower()}{err['msg'][1:]}."
+    message = err['msg'].removeprefix('Value error, ')
+    # what a whole section's check found has no single setting's name
+    if err['type'] == 'value_error' and '.' not in name: return f'Settings: {message}.'
+    return f"{name}={one_line(err['input'])}: {message[0].lower()}{message[1:]}."
 
 # %% ../../nbs/core/02_settings.ipynb #49e29ce4
 def validate_settings(
@@ -336,7 +358,7 @@ def merge_settings(
     for layer in layers:
         for section, values in layer.items():
             if not isinstance(values, dict):
-                name = _printable(section)
+                name = one_line(section)
                 raise ChatGoTError(f"'{name}' is a section: give its settings as {name}.name=value.")
             res[section] = res.get(section, {}) | values
     return res

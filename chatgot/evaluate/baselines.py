@@ -20,7 +20,7 @@ import numpy as np
 from fastcore.basics import patch
 
 from ..core.errors import ChatGoTError, did_you_mean
-from ..core.files import cache_dir, write_atomic
+from ..core.files import cache_dir, read_json, write_atomic
 from ..core.plots import InlineFigure, bar_chart
 from ..core.settings import Settings
 from ..text.batches import TextDataLoaders
@@ -166,8 +166,10 @@ def baselines(
 ) -> dict[str, float]:  # name -> bits per character
     "What counting and compressing achieve"
     path = Path(folder or cache_dir()/'baselines')/f'{train.fingerprint}-{valid.fingerprint}.json'
-    try: return json.loads(path.read_text())
-    except (OSError, ValueError): measured = _measure(train.text, valid.text)
+    try: kept = read_json(path, 1 << 16)
+    except ChatGoTError: kept = {}
+    if kept and all(isinstance(bits, float) for bits in kept.values()): return kept
+    measured = _measure(train.text, valid.text)
     path.parent.mkdir(parents=True, exist_ok=True)
     write_atomic(path, json.dumps(measured))
     return measured

@@ -6,11 +6,10 @@
 __all__ = ['COMPARISON_COLUMNS', 'load_or_evaluate', 'paired_difference', 'Comparison', 'compare']
 
 # %% ../../nbs/evaluate/06_compare.ipynb #80c73f51
-import json
 import math
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Sequence
+from typing import Any, Sequence
 
 import numpy as np
 from fastcore.basics import patch
@@ -19,14 +18,31 @@ from matplotlib.ticker import EngFormatter
 
 from .. import __version__
 from ..core.errors import ChatGoTError
-from ..core.files import write_atomic
+from ..core.files import read_json, write_atomic
 from ..core.html import figure_svg, html_iframe, html_page, html_sample, html_section, html_table
-from ..core.plots import InlineFigure, draw_losses, new_figure
+from ..core.plots import InlineFigure, draw_losses, figure_text, new_figure
 from ..core.settings import diff_settings
 from ..generate.stream import generate
 from ..train.run_folder import Run
 from .report import Evaluation, as_run, evaluate, evaluated_step, evaluation_text
 from .statistics import Estimate, compare_losses
+
+# %% ../../nbs/evaluate/06_compare.ipynb #38f62476
+def _is_number(v: Any) -> bool: return type(v) in (int, float) and abs(v) < 1e15  # neither NaN nor infinite
+
+def _are_numbers(v: Any) -> bool: return isinstance(v, list) and all(map(_is_number, v))
+
+def _is_whole(d: dict) -> bool:
+    "Whether an evaluation.json has what a comparison uses"
+    m, blocks, interval = (d.get(k) for k in ('metrics', 'blocks', 'interval'))
+    if not isinstance(m, dict) or not isinstance(blocks, dict): return False
+    nats_B, characters_B = blocks.get('nats'), blocks.get('characters')
+    return (all(isinstance(d.get(k), str) for k in ('chatgot', 'run', 'on')) and isinstance(blocks.get('text'), str)
+            and all(map(_is_number, (d.get('step'), d.get('parameters'))))
+            and all(_is_number(m.get(k)) for k in ('bits_per_character', 'perplexity', 'top1', 'characters'))
+            and _are_numbers(nats_B) and _are_numbers(characters_B) and len(nats_B) == len(characters_B)
+            and min(characters_B, default=0) >= 0 and sum(characters_B) > 0
+            and (interval is None or _are_numbers(interval) and len(interval) == 2))
 
 # %% ../../nbs/evaluate/06_compare.ipynb #387d9f70
 def load_or_evaluate(
@@ -35,10 +51,9 @@ def load_or_evaluate(
 ) -> Evaluation:
     "The evaluation in a run's folder if it is up to date, else a new one"
     wanted = __version__, evaluated_step(run), evaluation_text(run, on)[1].fingerprint
-    try:
-        data = json.loads((run.folder/'evaluation.json').read_text(encoding='utf-8'))
-        current = (data['chatgot'], data['step'], data['blocks']['text']) == wanted
-    except (OSError, ValueError, KeyError, TypeError): current = False
+    try: data = read_json(run.folder/'evaluation.json')
+    except ChatGoTError: data = {}
+    current = _is_whole(data) and (data['chatgot'], data['step'], data['blocks']['text']) == wanted
     return Evaluation(data) if current else evaluate(run, on)
 
 # %% ../../nbs/evaluate/06_compare.ipynb #6ba981e6
@@ -138,7 +153,7 @@ def _draw_intervals(ax: Axes, names: Sequence[str], evaluations: Sequence[Evalua
     for i, e in enumerate(evaluations):
         ax.plot(e.data['interval'] or [math.nan]*2, [i, i], color=f'C{i}', linewidth=2)
         ax.plot(_bits(e), i, 'o', color=f'C{i}')
-    ax.set_yticks(range(len(names)), names)
+    ax.set_yticks(range(len(names)), [*map(figure_text, names)])
     ax.set(xlabel='bits per character, 95% interval', ylim=(len(names) - .5, -.5))
 
 # %% ../../nbs/evaluate/06_compare.ipynb #db8df552

@@ -253,6 +253,8 @@ def evaluate(
     evaluation = Evaluation(_measure(run, on, stride, judge, networks, device))
     # nothing is written before all is computed: an error leaves the previous evaluation in place
     text, page = json.dumps(evaluation.data, ensure_ascii=False, indent=1) + '\n', evaluation.html()
-    write_atomic(run.folder/'evaluation.json', text)
-    write_atomic(run.folder/'evaluation.html', page)
+    try:
+        write_atomic(run.folder/'evaluation.json', text)
+        write_atomic(run.folder/'evaluation.html', page)
+    except OSError as e: raise ChatGoTError(f"Can't write the evaluation into {run.folder}: {e.strerror}.") from None
     return evaluation

@@ -6,12 +6,12 @@
 __all__ = ['USAGE_SNIPPETS', 'EXPORT_FORMATS', 'text_source', 'model_card', 'export']
 
 # %% ../../nbs/export/04_card.ipynb #e65eb48f
+import os
 import re
-import shutil
 from pathlib import Path
 
-from ..core.errors import ChatGoTError, did_you_mean
-from ..core.files import write_atomic
+from ..core.errors import ChatGoTError, did_you_mean, printable
+from ..core.files import atomic_folder, write_atomic
 from ..core.settings import Settings, settings_to_yaml
 from ..text.bpe import to_hf_tokenizer
 from ..text.corpus import BUILTIN_CORPORA
@@ -37,6 +37,9 @@ def text_source(
     return source, licence or (known.licence if known else 'not stated')
 
 # %% ../../nbs/export/04_card.ipynb #80890c8b
+def _escaped(text: str) -> str:
+    return re.sub(r'([\\`*_~\[\]<>&#|$!])', r'\\\1', ' '.join(printable(text).split()))
+
 def _fenced(text: str, kind: str = 'text') -> str:
     fence = '`'*max(3, 1 + max((len(m) for m in re.findall('`+', text)), default=0))
     return f'{fence}{kind}\n{text}\n{fence}'
@@ -88,13 +91,13 @@ def model_card(
 ) -> str:  # Markdown
     "How to open an exported model, what it was trained on, and how well it learned (Mitchell et al. 2019)"
     s, (source, licence) = run.settings, text_source(run.settings, licence)
-    samples = (f'At step {r["step"]}, temperature {r["temperature"]}:\n\n{_fenced(r["prompt"] + r["text"])}'
+    samples = (f'At step {r["step"]}, temperature {r.get("temperature", "unknown")}:\n\n{_fenced(r["prompt"] + r["text"])}'
                for r in run.samples[-3:])
     return '\n\n'.join([
-        f'---\npipeline_tag: text-generation\ntags: [chatgot, {to}]\n---', f'# {run.name}',
+        f'---\npipeline_tag: text-generation\ntags: [chatgot, {to}]\n---', f'# {_escaped(run.name)}',
         f'A language model of the {model.cfg.family} family, trained with ChatGoT: {_shape(model)}.',
         '## How to open it', _fenced(USAGE_SNIPPETS[to].format(prompt=s.sample.prompt), 'python'),
-        '## Training data', f'- text: {source}\n- licence of the text: {licence}\n'
+        '## Training data', f'- text: {_escaped(source)}\n- licence of the text: {_escaped(licence)}\n'
                             f'- kept for validation: {s.data.val_fraction:.0%}, {s.data.split}',
         '## Losses', 'In nats per token, over the whole validation text.', _loss_table(run.metrics),
         '## Samples', *samples,
@@ -133,7 +136,7 @@ def _check_export(out: Path, to: str, kind: str | None):
         raise ChatGoTError(f"There is no format '{to}'. {did_you_mean(to, EXPORT_FORMATS)}")
     if kind and to != 'gguf':
         raise ChatGoTError(f'Only gguf has types; {to} keeps the numbers as they are. Leave out {kind}.')
-    if out.exists() and (not out.is_dir() or any(out.iterdir())):
+    if out.name in ('', '..') or os.path.exists(out) and (not out.is_dir() or any(out.iterdir())):
         raise ChatGoTError(f'{out} exists already. Name another folder, or delete it.')
 
 # %% ../../nbs/export/04_card.ipynb #2f4bad7c
@@ -147,15 +150,10 @@ def export(
     "Export a run's best model with its tokenizer and model card; a ChatGoTError if the format can't hold it"
     out = Path(out)
     _check_export(out, to, kind)
-    model, tmp = run.model(device='cpu'), out.with_name(f'.{out.name}.part')
+    model = run.model(device='cpu')
     _check_family(run, model.cfg.family, to)
-    try:
-        shutil.rmtree(tmp, ignore_errors=True)
-        tmp.mkdir(parents=True)
+    with atomic_folder(out) as tmp:
         model = merge_lora(model)
         EXPORT_FORMATS[to](model, run.tokenizer, tmp, **({'kind': kind} if kind else {}))
         write_atomic(tmp/'README.md', model_card(run, model, to, licence))
-        tmp.replace(out)
-    except OSError as e: raise ChatGoTError(f"Can't write {out}: {e.strerror or e}.") from None
-    finally: shutil.rmtree(tmp, ignore_errors=True)
     return out

@@ -34,11 +34,11 @@ def to_hf_folder(
     out: str | Path,  # a folder that exists
 ):
     "Write a folder that `AutoModelForCausalLM` and `AutoTokenizer` open"
-    from safetensors.torch import save_file
+    from safetensors.torch import save
     out, hf_tok, (config, state) = Path(out), to_hf_tokenizer(tok), to_hf(model)
     config |= {'dtype': str(model.head.weight.dtype).removeprefix('torch.')}
     end_of_text = None if tok.eot is None else hf_tok.id_to_token(tok.eot)
     for name, data in _config_files(config, tok, model.cfg.seq_len, end_of_text).items():
         write_atomic(out/name, json.dumps(data, indent=2))
     write_atomic(out/'tokenizer.json', hf_tok.to_str(pretty=True))
-    save_file(state, out/'model.safetensors', {'format': 'pt'})
+    write_atomic(out/'model.safetensors', save(state, {'format': 'pt'}))

@@ -17,7 +17,7 @@ from fastcore.basics import patch
 from ..core.files import JsonlTail
 from ..core.plots import plot_losses
 from ..train.optimizer import budget_used
-from ..train.run_folder import Run
+from ..train.run_folder import Run, is_event, is_metrics, is_sample
 
 # %% ../../nbs/lab/01_history.ipynb #e4e549a1
 MAX_ROWS = 4000  # kept per curve
@@ -53,12 +53,14 @@ def metric_row(
 class LogTail:
     "The latest state and message of a run's log"
     def __init__(self, path: Path):
-        self.tail, self.paused, self.note, self.is_warning = JsonlTail(path), False, '', False
+        self.tail = JsonlTail(path, valid=is_event)
+        self.paused, self.note, self.is_warning = False, '', False
         self.last_event, self.successor = '', None  # the run that was branched from this one, by name
 
     def read(self):
         "Read the lines added since the last call"
-        for record in self.tail.new(): self._handle(**record)
+        for record in filter(None, self.tail.new()):
+            self._handle(**{k: record[k] for k in record.keys() & {'message', 'level', 'step', 'event', 'run'}})
 
     def _handle(self, message: str = '', level: str = 'INFO', step: int | None = None, event: str = '',
                 run: str = '', **_):
@@ -74,8 +76,8 @@ class RunHistory:
     "The metrics, evaluations and samples of a run folder, read incrementally and kept bounded"
     def __init__(self, run: Run):
         self.run, self.plan, self.checkpoints = run, run.settings.train, run.checkpoints
-        self.metrics_tail = JsonlTail(run.folder/'metrics.jsonl')
-        self.samples_tail = JsonlTail(run.folder/'samples.jsonl')
+        self.metrics_tail = JsonlTail(run.folder/'metrics.jsonl', valid=is_metrics)
+        self.samples_tail = JsonlTail(run.folder/'samples.jsonl', valid=is_sample)
         self.log = LogTail(run.folder/'run.log')
         self.rows, self.evaluations, self.samples = [], [], []
 
@@ -131,7 +133,8 @@ def _seconds_left(self: RunHistory, done: float) -> float | None:
 def run_summary(run: Run) -> str:
     "Step, tokens, time, speed and losses of a run in one line"
     metrics = run.metrics
-    steps, val_losses = ([r for r in metrics if key in r] for key in ('train_loss', 'val_loss'))
+    steps = [r for r in metrics if {'train_loss', 'tokens', 'seconds', 'tokens_per_s'} <= r.keys()]
+    val_losses = [r for r in metrics if 'val_loss' in r]
     if not steps: return f'{run.name}: nothing logged yet'
     last = steps[-1]
     best = f', best validation loss {min(r["val_loss"] for r in val_losses):.4f}' if val_losses else ''

@@ -18,7 +18,7 @@ from matplotlib import rc_context
 from matplotlib.axes import Axes
 from torch import Tensor
 
-from ..core.plots import InlineFigure
+from ..core.plots import InlineFigure, figure_text
 from ..evaluate.interpret import Ablation, EmbeddingMap, HeadPatterns, Lens, Surprise, Trace
 from .widgets import probability_legend, show_whitespace, text_panel, token_span
 
@@ -55,7 +55,7 @@ def static_table(
     "A table of `static_cell`s with named rows, as HTML"
     name_style = 'padding:2px 8px 2px 0;text-align:left;white-space:pre;opacity:.7'
     # an own background: JupyterLab stripes the rows of tables
-    body = ''.join(f'<tr style="background:none"><td style="{name_style}">{name}</td>{"".join(cells)}</tr>'
+    body = ''.join(f'<tr style="background:none"><td style="{name_style}">{html.escape(name)}</td>{"".join(cells)}</tr>'
                    for name, cells in rows)
     style = 'border-collapse:collapse;font:12px/1.4 ui-monospace,monospace'
     return f'<div style="overflow-x:auto"><table style="{style}">{body}</table></div>'
@@ -95,7 +95,7 @@ def _repr_html_(self: HeadPatterns) -> str:
 def _bar(name: str, value: float, longest: float) -> str:
     color, width = '#4a90d9' if value < 0 else '#e07b00', 100*abs(value)/(longest or 1)
     bar = f'<span style="display:block;height:8px;width:{width:.1f}%;background:{color}"></span>'
-    return (f'<div style="display:flex;gap:8px;align-items:center"><span style="flex:0 0 13em">{name}</span>'
+    return (f'<div style="display:flex;gap:8px;align-items:center"><span style="flex:0 0 13em">{html.escape(name)}</span>'
             f'<span style="flex:0 1 16em">{bar}</span><span>{value:+.3f}</span></div>')
 
 def _ranking(values: dict[str, float], max_bars: int = 12) -> str:
@@ -159,8 +159,7 @@ def plot(self: Trace) -> InlineFigure:
 
 # %% ../../nbs/lab/06_views.ipynb #d10f13f6
 def _plot_labels(texts: Iterable[str]) -> list[str]:
-    # in matplotlib a $ begins a formula
-    return [show_whitespace(text).replace('$', r'\$') for text in texts]
+    return [figure_text(show_whitespace(text)) for text in texts]
 
 @patch
 def plot_head(
@@ -204,7 +203,7 @@ def view_section(
     is_open: bool,
 ) -> str:
     "A view with a title that opens and closes it, as HTML"
-    title = f'<summary style="cursor:pointer;padding:2px 0">{name}</summary>'
+    title = f'<summary style="cursor:pointer;padding:2px 0">{html.escape(name)}</summary>'
     return f'<details{" open" if is_open else ""} style="margin:4px 0">{title}{inner}</details>'
 
 # %% ../../nbs/lab/06_views.ipynb #0af208a5
@@ -214,4 +213,4 @@ def figure_img(
 ) -> str:
     "A figure as an image within HTML"
     data = base64.b64encode(fig._repr_png_()).decode()
-    return f'<img src="data:image/png;base64,{data}" alt="{alt}" style="max-width:100%;background:none">'
+    return f'<img src="data:image/png;base64,{data}" alt="{html.escape(alt)}" style="max-width:100%;background:none">'

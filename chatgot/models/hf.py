@@ -6,7 +6,6 @@
 __all__ = ['HF_LAYOUTS', 'HFLayout', 'to_hf', 'hf_model', 'hub_folder', 'from_hf']
 
 # %% ../../nbs/models/12_hf.ipynb #hf000003
-import json
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Iterator
@@ -16,6 +15,7 @@ from torch import Tensor
 
 from ..core.devices import pick_device
 from ..core.errors import ChatGoTError
+from ..core.files import read_json
 from .base import ModelConfig
 from .gpt import GPT
 from .weights import config_from_dict, read_tensors
@@ -125,10 +125,8 @@ def hub_folder(
 # %% ../../nbs/models/12_hf.ipynb #95aa3e42
 def _hf_config(folder: Path) -> ModelConfig:
     "The shape that a config.json of theirs describes"
-    try: d = json.loads((folder/'config.json').read_text(encoding='utf-8'))
-    except (OSError, ValueError) as e:
-        raise ChatGoTError(f"Can't read {folder/'config.json'}: {getattr(e, 'strerror', None) or e}.") from None
-    d |= d.get('rope_parameters') or {}
+    d = read_json(folder/'config.json', 1 << 20)
+    if isinstance(rope := d.get('rope_parameters'), dict): d |= rope
     family = next((f for f, lay in HF_LAYOUTS.items() if lay.fixed['model_type'] == d.get('model_type')), None)
     if family is None: raise ChatGoTError(f"{folder} holds a model of type '{d.get('model_type')}'; GPT-2 and Qwen3 can be read.")
     lay = HF_LAYOUTS[family]
@@ -147,7 +145,7 @@ def _hf_tensors(folder: Path) -> dict[str, Tensor]:
     files = sorted(folder.glob('*.safetensors'))
     if not files:
         raise ChatGoTError(f'There are no weights in {folder}: a *.safetensors file is needed; pickles (.pt, .bin) are never opened.')
-    return {k: t for f in files for k, t in read_tensors(f)[1].items()}
+    return {k: t for f in files for k, t in read_tensors(f).items()}
 
 # %% ../../nbs/models/12_hf.ipynb #8afa9952
 def from_hf(

@@ -6,11 +6,14 @@
 __all__ = ['append_window', 'NGramModel']
 
 # %% ../../nbs/models/06_ngram.ipynb #caa0c1e9
+from itertools import accumulate
+
 import numpy as np
 import torch
 from fastcore.basics import patch
 from torch import Tensor, nn
 
+from ..core.errors import ChatGoTError
 from ..text.ngrams import MAX_COUNTED_TOKENS, NGrams
 from .base import LanguageModel, ModelConfig, ModelState, repeat_last
 
@@ -88,9 +91,19 @@ def context(self: NGramModel) -> None:
     "It sees `order` tokens of a text of any length"
     return None
 
+# %% ../../nbs/models/06_ngram.ipynb #9edaed7f
+def _fit_together(keys: list[Tensor | None], probs_CV: Tensor | None, first_row: Tensor | None, V: int) -> bool:
+    "Whether tables from a file have the sizes that looking up relies on"
+    if probs_CV is None or first_row is None or any(k is None or k.ndim != 1 or k.dtype != torch.int64 for k in keys): return False
+    rows = [1, *map(len, keys)]  # of probs_CV, for each length of contexts
+    return (all(rows) and probs_CV.shape == (sum(rows), V) and probs_CV.is_floating_point()
+            and first_row.tolist() == [0, *accumulate(rows)])
+
 # %% ../../nbs/models/06_ngram.ipynb #b7d2a64d
 @patch
 def load_tensors(self: NGramModel, tensors: dict[str, Tensor]):
-    "Take over saved tables"
-    n = sum(name.startswith('keys.') for name in tensors)
-    self._take([tensors[f'keys.{i}'] for i in range(n)], tensors['probs_CV'], tensors['first_row'])
+    "Take over saved tables; a `ChatGoTError` if they don't belong together"
+    keys = [tensors.get(f'keys.{i}') for i in range(len(tensors) - 2)]
+    if not _fit_together(keys, tensors.get('probs_CV'), tensors.get('first_row'), self.cfg.vocab_size):
+        raise ChatGoTError("The tables of the n-grams don't belong together. Take another checkpoint.")
+    self._take(keys, tensors['probs_CV'], tensors['first_row'])

@@ -111,7 +111,7 @@ class Engine:
         self.counts = dict(prompt_tokens=0, reused_tokens=0, tokens=0, steps=0)
         self.changed, self.closing = threading.Condition(), False
         # a daemon, so that a program that forgets to close can end
-        self.thread = threading.Thread(target=self._run, name='engine', daemon=True)
+        self.thread = threading.Thread(target=self._work, name='engine', daemon=True)
         release_threads()
         self.thread.start()
 
@@ -242,3 +242,14 @@ def _fail(self: Engine, error: Exception):
     jobs, self.active = self.active, []
     for i in range(self.n_slots): self.state.truncate(i, 0)
     for job in jobs: self._end(job, error)
+
+# %% ../../nbs/serve/01_engine.ipynb #b4f89e67
+@patch
+def _work(self: Engine):
+    "Run until the engine is closed; what is left then, nobody will do any more"
+    try: self._run()
+    finally:
+        with self.changed:
+            self.closing, jobs = True, [*self.active, *self.waiting]
+            self.active.clear(); self.waiting.clear()
+        for job in jobs: self._end(job, RuntimeError("The engine's thread has ended."))

@@ -20,7 +20,6 @@ from ..core.errors import ChatGoTError
 from ..core.settings import ServeSettings
 from ..text.corpus import Corpus
 from ..models.base import LanguageModel
-from ..models.weights import load_weights
 from ..generate.chat import TextGenerator
 from ..generate.stream import TokenChunk
 from ..train.run_folder import Run
@@ -35,7 +34,7 @@ class ServedModel:
         self.generator = TextGenerator(run.name, self.tok, self.sample, lambda: self.engine.model,
                                        lambda: Corpus.load(run.settings.data.corpus).chunks())
         self._find_speakers()
-        self.step, model = self._load('best')
+        self.step, model = run.load('best')
         self.engine = self._start_engine(model)
         self.previous: tuple[int, LanguageModel] | None = None  # step and model that were served before
         self.draining: list[Engine] = []  # engines of earlier checkpoints that finish their jobs
@@ -54,16 +53,6 @@ def _find_speakers(self: ServedModel):
         log = logging.getLogger('chatgot')
         log.warning('%s: no characters, because its text is missing. %s', self.name, e)
         self.generator.speakers = Counter()
-
-# %% ../../nbs/serve/04_served_model.ipynb #95ebb9e0
-@patch
-def _load(self: ServedModel, which: str | int) -> tuple[int, LanguageModel]:  # step, model
-    checkpoints = self.run.checkpoints
-    step = which if isinstance(which, int) else checkpoints.named(which) or checkpoints.named('latest')
-    if step not in checkpoints.steps(): raise ChatGoTError(
-        f"The run '{self.name}' has no checkpoint {which!r:.20}. "
-        f"It has: {', '.join(map(str, checkpoints.steps())) or 'none'}.")
-    return step, load_weights(checkpoints.path(step)/'model.safetensors', 'auto')
 
 # %% ../../nbs/serve/04_served_model.ipynb #eae51d55
 @patch
@@ -88,7 +77,7 @@ def swap(
     if which == 'previous' and self.previous is None: raise ChatGoTError(
         f"'{self.name}' has served one checkpoint only: there is no previous one.")
     # before the lock is taken: loading takes seconds
-    step, model = self.previous if which == 'previous' else self._load(which)
+    step, model = self.previous if which == 'previous' else self.run.load(which)
     engine = self._start_engine(model)
     with self.lock:
         old, self.engine = self.engine, engine

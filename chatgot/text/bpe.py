@@ -8,6 +8,7 @@ __all__ = ['END_OF_TEXT_TOKENS', 'BPETokenizer', 'split_at_spaces', 'gpt2_byte_c
 # %% ../../nbs/text/05_bpe.ipynb #50bff2d7
 import hashlib
 import json
+import os
 from functools import cached_property
 from pathlib import Path
 from types import ModuleType
@@ -17,7 +18,7 @@ import numpy as np
 from fastcore.basics import patch
 
 from ..core.errors import ChatGoTError
-from ..core.files import write_atomic
+from ..core.files import read_file, write_atomic
 from .corpus import Corpus
 from .tokenizer import ByteTokenizer, Tokenizer, check_ids, token_dtype, utf8
 
@@ -152,9 +153,9 @@ def _read_tokenizer(source: str | Path) -> 'tokenizers.Tokenizer':
     "What `tokenizers` makes of a file, a folder or a name on the hub; its errors are its own"
     hf, path = _import_tokenizers(), Path(source)
     if path.name == 'vocab.json': path = path.parent
-    file = path if path.is_file() else path/'tokenizer.json'
-    if not path.exists(): file = _download_from_hub(str(source))
-    if file.exists(): return hf.Tokenizer.from_file(str(file))
+    file = path if not os.path.isdir(path) else path/'tokenizer.json'
+    if not os.path.lexists(path): file = _download_from_hub(str(source))
+    if os.path.lexists(file): return hf.Tokenizer.from_buffer(read_file(file))
     tok = _byte_level_tokenizer(hf.models.BPE.from_file(str(path/'vocab.json'), str(path/'merges.txt')))
     # GPT-2's two files list the end of text among the words, and don't say that it's special
     tok.add_special_tokens([t for t in END_OF_TEXT_TOKENS if tok.token_to_id(t) is not None])
@@ -167,9 +168,10 @@ def load(cls: BPETokenizer,
 ) -> BPETokenizer:
     "Read a tokenizer in one of Hugging Face's formats, from a file, a folder or the hub"
     try: return cls(_read_tokenizer(source))
-    except ChatGoTError: raise
-    except Exception as e:  # those of `tokenizers` have no class of their own
-        reason = str(e).splitlines()[0]
+    except (ChatGoTError, KeyboardInterrupt, SystemExit): raise
+    # those of `tokenizers` have no class of their own, and a panic in its Rust code isn't even an Exception
+    except BaseException as e:
+        reason = next(iter(str(e).splitlines()), type(e).__name__)
         raise ChatGoTError(f"Can't read a tokenizer from {source}: {reason}") from None
 
 # %% ../../nbs/text/05_bpe.ipynb #79baed2f

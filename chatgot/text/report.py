@@ -17,7 +17,7 @@ from fastcore.basics import patch
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from ..core.plots import InlineFigure
+from ..core.plots import InlineFigure, figure_text
 from .corpus import Corpus, Document
 from .sources import CHUNK_SIZE
 
@@ -206,10 +206,9 @@ def text(self: CorpusReport) -> str:
 def _plot_characters(ax: Axes, report: CorpusReport, max_characters: int):
     chars, n_chars = list(report.histogram.items())[:max_characters], len(report.histogram)
     ax.bar(range(len(chars)), [n/report.characters for _, n in chars])
-    # matplotlib would read $ as the start of a formula
-    ax.set_xticks(range(len(chars)), [_visible(c).replace('$', r'\$') for c, _ in chars], fontsize=8)
+    ax.set_xticks(range(len(chars)), [figure_text(_visible(c)) for c, _ in chars], fontsize=8)
     ax.set(yscale='log', ylabel='share of characters', xlim=(-.8, len(chars) - .2),
-           title=f'{report.name}: {report.characters:,} characters, {n_chars:,} different ones'
+           title=f'{figure_text(report.name)}: {report.characters:,} characters, {n_chars:,} different ones'
                  + (f' (the {max_characters} most common)' if n_chars > max_characters else ''))
 
 # %% ../../nbs/text/03_report.ipynb #2ac61322

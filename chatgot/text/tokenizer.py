@@ -9,6 +9,7 @@ __all__ = ['TOKENIZERS', 'Tokenizer', 'token_dtype', 'code_points', 'CharTokeniz
 # %% ../../nbs/text/04_tokenizer.ipynb #1a3ee6b9
 import hashlib
 import json
+import os
 import sys
 import unicodedata
 from pathlib import Path
@@ -18,7 +19,7 @@ import numpy as np
 from fastcore.basics import patch
 
 from ..core.errors import ChatGoTError, did_you_mean
-from ..core.files import write_atomic
+from ..core.files import parse_json, read_file, write_atomic
 from .corpus import Corpus
 
 # %% ../../nbs/text/04_tokenizer.ipynb #9937d55e
@@ -168,11 +169,10 @@ def _damaged(path: str | Path, reason: object) -> ChatGoTError:
 # %% ../../nbs/text/04_tokenizer.ipynb #783cb8ea
 def _read_json(path: str | Path) -> dict:
     "A tokenizer file of ours or of Hugging Face's; an error if it can't be read or is neither"
-    try: d = json.loads(Path(path).read_text(encoding='utf-8'))
-    except OSError as e: raise ChatGoTError(f"Can't read the tokenizer file {path}: {e.strerror}.") from None
-    # A RecursionError comes from thousands of nested brackets
-    except (ValueError, RecursionError) as e: raise _damaged(path, e) from None
-    if not isinstance(d, dict) or not {'type', 'model'} & d.keys(): raise _damaged(path, 'it has no "type".')
+    data = read_file(path)
+    try: d = parse_json(data, 'it')
+    except ChatGoTError as e: raise _damaged(path, e) from None
+    if not {'type', 'model'} & d.keys(): raise _damaged(path, 'it has no "type".')
     return d
 
 # %% ../../nbs/text/04_tokenizer.ipynb #8a619219
@@ -254,12 +254,12 @@ def load_tokenizer(
 ) -> Tokenizer:  # of whatever kind it is
     "Load any tokenizer; an error if there is none, or if its file is damaged"
     path = Path(source)
-    if not path.exists() and not path.suffix and '/' not in str(source): raise ChatGoTError(
+    if not os.path.lexists(path) and not path.suffix and '/' not in str(source): raise ChatGoTError(
         f"There is no tokenizer '{source}'. {did_you_mean(str(source), [*TOKENIZERS, 'bpe'])}\n"
         "It may also be a file, a folder, or owner/name on Hugging Face's hub.")
-    file = path/'tokenizer.json' if path.is_dir() else path
+    file = path/'tokenizer.json' if os.path.isdir(path) else path
     # Ours have a type; Hugging Face's have none, and a folder or a name on the hub may hold no tokenizer.json
-    is_json = file.suffix == '.json' and (file.exists() or file == path)
+    is_json = file.suffix == '.json' and (os.path.lexists(file) or file == path)
     kind = _read_json(file).get('type') if is_json else None
     if kind is None or file.name == 'vocab.json':
         from chatgot.text.bpe import BPETokenizer

@@ -320,11 +320,17 @@ class SampleText(PlanCallback):
 
     def __init__(self, state: TrainingState, guard: DivergenceGuard):
         super().__init__(state)
-        self.guard = guard
+        self.guard, self.failure = guard, ''
+        self.stop_requested = lambda: state.learn.stop_asked  # asked after each token
 
     def after_step(self):
         "Sample if it's due"
-        if self.state.due(self.state.plan.sample_every): self.sample()
+        if not self.state.due(self.state.plan.sample_every): return
+        try: self.sample()
+        except Diverged: raise
+        except Exception as e:
+            before, self.failure = self.failure, f'There is no sample: {e}'
+            if self.failure != before: self.state.notify('noted', self.failure, 'WARNING')
 
 # %% ../../nbs/train/03_callbacks.ipynb #780fd357
 @patch
@@ -334,9 +340,12 @@ def sample(self: SampleText,
     "Generate a text, and notify the trackers"
     self.guard.check_weights()
     if rank_and_world_size()[0]: return
-    sampling = sample_settings(self.learn.settings.sample, **changes).model_dump()
-    with self.state.clock.aside(): text = self.learn.generate(**sampling)
-    self.state.notify('sample', dict(step=self.learn.step, text=text, **sampling))
+    sampling, texts = sample_settings(self.learn.settings.sample, **changes).model_dump(), []
+    with self.state.clock.aside():
+        for text in self.learn.stream(**sampling):
+            texts.append(text)
+            if self.stop_requested(): raise ChatGoTError('The run stops.')
+    self.state.notify('sample', dict(step=self.learn.step, text=''.join(texts), **sampling))
 
 # %% ../../nbs/train/03_callbacks.ipynb #6faa2597
 class SaveCheckpoints(PlanCallback):
