@@ -119,7 +119,7 @@ def epoch_order(
 ) -> tuple[int, np.ndarray]:  # phase, and the windows' numbers shuffled, uint32
     "Where the windows of one epoch begin, and in which order they are served"
     w = n_windows(n, seq_len)
-    rng = np.random.RandomState([seed, epoch])
+    rng = np.random.RandomState([seed, epoch % 2**32])  # a seed's parts have 32 bits
     return rng.randint(min(seq_len, n - w * seq_len)), rng.permutation(np.arange(w, dtype=np.uint32))
 
 # %% ../../nbs/text/07_batches.ipynb #2b5b642a
