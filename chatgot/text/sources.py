@@ -105,10 +105,11 @@ def decode_file(
                 held = decoder.getstate()[0]  # the first bytes of a character that the last chunk split
                 chunk = f.read(size)
                 try: yield decoder.decode(chunk, final=not chunk)
-                except UnicodeDecodeError as e:
-                    data, at = held + chunk, offset - len(held) + e.start
+                except UnicodeError as e:  # plain ones come from UTF-16 and UTF-32 without a mark
+                    start = getattr(e, 'start', 0)
+                    data, at = held + chunk, offset - len(held) + start
                     f.seek(max(at - 4096, 0) & ~3)  # at the start of a character in UTF-16 and UTF-32
-                    likely, wrong = marked or guess_encoding(f.read(8192)), f'byte 0x{data[e.start]:02x}'
+                    likely, wrong = marked or guess_encoding(f.read(8192)), f'byte 0x{data[start]:02x}'
                     raise _decoding_error(path, encoding, at, likely, wrong) from None
                 offset += len(chunk)
     except OSError as e: raise ChatGoTError(f"Can't read {path}: {e.strerror}.") from None

@@ -18,7 +18,7 @@ import numpy as np
 from fastcore.basics import patch
 
 from ..core.errors import ChatGoTError, did_you_mean
-from ..core.files import write_atomic
+from ..core.files import read_file, write_atomic
 from .corpus import Corpus
 
 # %% ../../nbs/text/04_tokenizer.ipynb #9937d55e
@@ -168,8 +168,7 @@ def _damaged(path: str | Path, reason: object) -> ChatGoTError:
 # %% ../../nbs/text/04_tokenizer.ipynb #783cb8ea
 def _read_json(path: str | Path) -> dict:
     "A tokenizer file of ours or of Hugging Face's; an error if it can't be read or is neither"
-    try: d = json.loads(Path(path).read_text(encoding='utf-8'))
-    except OSError as e: raise ChatGoTError(f"Can't read the tokenizer file {path}: {e.strerror}.") from None
+    try: d = json.loads(read_file(path, max_bytes=1 << 28).decode())
     # A RecursionError comes from thousands of nested brackets
     except (ValueError, RecursionError) as e: raise _damaged(path, e) from None
     if not isinstance(d, dict) or not {'type', 'model'} & d.keys(): raise _damaged(path, 'it has no "type".')
