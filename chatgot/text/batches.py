@@ -293,7 +293,9 @@ def from_corpus(cls: TextDataLoaders,
 
     def tokens(half: Corpus) -> ResidentTokens | MappedTokens:
         if not fits: return MappedTokens(token_file(half, tok, folder), dtype, device)
-        return ResidentTokens(np.concatenate([np.empty(0, dtype), *encode_corpus(half, tok)]), device)
+        data = bytearray()  # grows in place, where joining arrays would hold all ids twice
+        for ids in encode_corpus(half, tok): data += ids.tobytes()
+        return ResidentTokens(np.frombuffer(data, dtype), device)
 
     train, valid = map(tokens, corpus.split(val_fraction, by=split, seed=seed))
     settings = dict(corpus=corpus.source or corpus.name, seq_len=seq_len,

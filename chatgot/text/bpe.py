@@ -58,33 +58,6 @@ class BPETokenizer:
 
     def __repr__(self): return f'BPETokenizer({self.vocab_size:,} tokens)'
 
-# %% ../../nbs/text/05_bpe.ipynb #588c48b2
-def _byte_level_tokenizer(model: 'tokenizers.models.Model') -> 'tokenizers.Tokenizer':
-    "A tokenizer that splits words and writes bytes as GPT-2 does"
-    from tokenizers import Tokenizer, decoders, pre_tokenizers
-    tok = Tokenizer(model)
-    tok.pre_tokenizer, tok.decoder = pre_tokenizers.ByteLevel(add_prefix_space=False), decoders.ByteLevel()
-    return tok
-
-# %% ../../nbs/text/05_bpe.ipynb #b4a83c8e
-@patch(cls_method=True)
-def train(cls: BPETokenizer,
-    text: Corpus | str,  # where pairs are counted
-    vocab_size: int = 4096,  # V: 256 bytes, the end of text, and merges; less for a short text
-) -> BPETokenizer:
-    "Learn the merges of a text; an error if `vocab_size` is below 257 or the text isn't valid Unicode"
-    if vocab_size < 257:
-        raise ChatGoTError(f'data.vocab_size={vocab_size} must be at least 257: '
-                           '256 bytes and the end of text.')
-    hf = _import_tokenizers()
-    tok = _byte_level_tokenizer(hf.models.BPE())
-    trainer = hf.trainers.BpeTrainer(
-        vocab_size=vocab_size, special_tokens=[END_OF_TEXT_TOKENS[0]], show_progress=False,
-        initial_alphabet=sorted(hf.pre_tokenizers.ByteLevel.alphabet()))
-    try: tok.train_from_iterator([text] if isinstance(text, str) else text.chunks(), trainer)
-    except UnicodeEncodeError: utf8(text if isinstance(text, str) else text.text)
-    return cls(tok)
-
 # %% ../../nbs/text/05_bpe.ipynb #1c856f39
 def _last_safe_split(text: str, start: int, end: int) -> int:
     "The last place up to `end` right before a space between two words; `end` if there is none"
@@ -109,6 +82,41 @@ def split_at_spaces(
         rest = rest[start:]
     if rest: yield rest
 
+# %% ../../nbs/text/05_bpe.ipynb #588c48b2
+def _byte_level_tokenizer(model: 'tokenizers.models.Model') -> 'tokenizers.Tokenizer':
+    "A tokenizer that splits words and writes bytes as GPT-2 does"
+    from tokenizers import Tokenizer, decoders, pre_tokenizers
+    tok = Tokenizer(model)
+    tok.pre_tokenizer, tok.decoder = pre_tokenizers.ByteLevel(add_prefix_space=False), decoders.ByteLevel()
+    return tok
+
+# %% ../../nbs/text/05_bpe.ipynb #b6129f8b
+_MAX_WORD = 1000  # characters; longer words are trained on in parts
+
+def _training_pieces(text: Corpus | str) -> Iterator[str]:
+    "A text in pieces of at most `_MAX_WORD` characters, split between words where that is possible"
+    documents = [[text]] if isinstance(text, str) else (doc.chunks() for doc in text.documents)
+    for chunks in documents: yield from split_at_spaces(chunks, _MAX_WORD)
+
+# %% ../../nbs/text/05_bpe.ipynb #b4a83c8e
+@patch(cls_method=True)
+def train(cls: BPETokenizer,
+    text: Corpus | str,  # where pairs are counted
+    vocab_size: int = 4096,  # V: 256 bytes, the end of text, and merges; less for a short text
+) -> BPETokenizer:
+    "Learn the merges of a text; an error if `vocab_size` is below 257 or the text isn't valid Unicode"
+    if vocab_size < 257:
+        raise ChatGoTError(f'data.vocab_size={vocab_size} must be at least 257: '
+                           '256 bytes and the end of text.')
+    hf = _import_tokenizers()
+    tok = _byte_level_tokenizer(hf.models.BPE())
+    trainer = hf.trainers.BpeTrainer(
+        vocab_size=vocab_size, special_tokens=[END_OF_TEXT_TOKENS[0]], show_progress=False,
+        initial_alphabet=sorted(hf.pre_tokenizers.ByteLevel.alphabet()))
+    try: tok.train_from_iterator(_training_pieces(text), trainer)
+    except UnicodeEncodeError: utf8(text if isinstance(text, str) else text.text)
+    return cls(tok)
+
 # %% ../../nbs/text/05_bpe.ipynb #e36854ca
 @patch
 def encode(self: BPETokenizer,
@@ -116,10 +124,12 @@ def encode(self: BPETokenizer,
 ) -> np.ndarray:  # of type `token_dtype(vocab_size)`
     "Text to ids; the name of a special token is encoded as that token"
     chunks = split_at_spaces([text], 10_000) if self.splits_at_spaces else [text]
+    dtype = token_dtype(self.vocab_size)
     # A batch of one takes the fast path, without the offsets of each token that `encode` records
-    try: ids = [self.tok.encode_batch_fast([chunk], add_special_tokens=False)[0].ids for chunk in chunks]
+    try: ids = [np.array(self.tok.encode_batch_fast([chunk], add_special_tokens=False)[0].ids, dtype)
+                for chunk in chunks]
     except (UnicodeEncodeError, TypeError): utf8(text); raise  # utf8 raises an error that says where
-    return np.fromiter((i for chunk in ids for i in chunk), token_dtype(self.vocab_size), sum(map(len, ids)))
+    return np.concatenate([np.empty(0, dtype), *ids])
 
 # %% ../../nbs/text/05_bpe.ipynb #82969a03
 @patch

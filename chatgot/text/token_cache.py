@@ -18,13 +18,13 @@ from typing import BinaryIO, Callable, Iterable, Iterator, NamedTuple
 
 import numpy as np
 from fastcore.basics import patch
-from filelock import FileLock
 from tqdm import tqdm
 
 from ..core.errors import ChatGoTError
 from ..core.files import cache_dir, write_atomic
 from .bpe import split_at_spaces
 from .corpus import Corpus
+from .sources import process_lock
 from .tokenizer import Tokenizer
 
 # %% ../../nbs/text/06_token_cache.ipynb #72821bb3
@@ -135,8 +135,9 @@ class _PartialFile:
     ):
         self.path, self.record = path.with_suffix('.part'), path.with_suffix('.json')
         self.chunks, self.bytes = 0, 0
-        if self.record.exists() and self.path.exists():
-            self.chunks, self.bytes = json.loads(self.record.read_text())
+        try: chunks, size = json.loads(self.record.read_text())
+        except (OSError, ValueError): return  # nothing was recorded, or the record is damaged: begin anew
+        if self.path.exists() and self.path.stat().st_size >= size: self.chunks, self.bytes = chunks, size
 
     def write(self,
         arrays: Iterable[np.ndarray],  # the chunks that are missing
@@ -185,7 +186,7 @@ def token_file(
     try:
         folder.mkdir(parents=True, exist_ok=True)
         # Of several processes that need the same file, one makes it and the others wait
-        with FileLock(path.with_suffix('.lock')):
+        with process_lock(path, f'encoding {corpus.name}'):
             if not path.exists(): _encode_to_file(corpus, tok, path, workers)
     except OSError as e: raise ChatGoTError(
         f"Can't make the token file {path}: {e.strerror}.\nMake room there and start again (what is done "

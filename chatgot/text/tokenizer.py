@@ -169,7 +169,7 @@ def _damaged(path: str | Path, reason: object) -> ChatGoTError:
 # %% ../../nbs/text/04_tokenizer.ipynb #783cb8ea
 def _read_json(path: str | Path) -> dict:
     "A tokenizer file of ours or of Hugging Face's; an error if it can't be read or is neither"
-    data = read_file(path)
+    data = read_file(path, max_bytes=1 << 28)
     try: d = parse_json(data, 'it')
     except ChatGoTError as e: raise _damaged(path, e) from None
     if not {'type', 'model'} & d.keys(): raise _damaged(path, 'it has no "type".')
