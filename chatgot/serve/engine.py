@@ -121,7 +121,7 @@ def submit(self: Engine, *jobs: Job) -> tuple[Job, ...]:
     "Queue jobs: all of them or, with `QueueFull`, none"
     with self.changed:
         if self.closing: raise QueueFull('The engine is closing and takes no more.')
-        if len(jobs) > self.queue + self.n_slots: raise ChatGoTError(
+        if len(jobs) > self.queue + self.n_slots: raise QueueFull(
             f'{len(jobs)} texts are more than the {self.queue + self.n_slots} that may run and wait at the same time.')
         if len(self.waiting) + len(jobs) > self.queue + self.n_slots - len(self.active): raise QueueFull(
             f'{len(self.waiting)} requests are waiting already. Try again in a moment.')

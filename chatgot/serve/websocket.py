@@ -7,12 +7,12 @@ __all__ = ['add_websocket_route']
 
 # %% ../../nbs/serve/09_websocket.ipynb #f1fdd395
 import asyncio
-import json
 import time
 
 from fastapi import FastAPI, WebSocket, WebSocketDisconnect
 from fastapi.exceptions import RequestValidationError
 from pydantic import ValidationError
+from pydantic_core import from_json
 
 from ..core.errors import ChatGoTError
 from .engine import QueueFull
@@ -49,11 +49,12 @@ async def _generate(server: Server, socket: WebSocket, served: ServedModel, buil
 
 # %% ../../nbs/serve/09_websocket.ipynb #897b99b2
 async def _handle_message(server: Server, socket: WebSocket, message: str):
-    body = json.loads(message)
+    body = await server.in_thread(from_json, message)
     key = body.pop('api_key', None) if isinstance(body, dict) else None
     authorization = f'Bearer {key}' if key else socket.headers.get('authorization', '')
     server.authorizer.authorize(authorization, socket.client.host if socket.client else '')
-    served, builder = server.prepare(CompletionRequest.model_validate(body), socket.state.log_record)
+    request = await server.in_thread(CompletionRequest.model_validate, body)
+    served, builder = await server.in_thread(server.prepare, request, socket.state.log_record)
     await _generate(server, socket, served, builder)
 
 # %% ../../nbs/serve/09_websocket.ipynb #bd40d163
