@@ -143,7 +143,7 @@ async def in_thread(self: Server, function: Callable, *args) -> Any:  # what the
         504, f'It took longer than {self.settings.timeout:.0f} s.', code='timeout') from None
 
 # %% ../../nbs/serve/07_router.ipynb #9377d969
-MAX_LOOP_DELAY = 1.  # s; a server that is later than this is not ready
+MAX_LOOP_DELAY = 2.  # s; a server that is later than this is not ready
 
 @patch
 def not_ready(self: Server) -> str:  # '': it is

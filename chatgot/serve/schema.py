@@ -190,7 +190,7 @@ class ErrorBody(BaseModel):
 
 # %% ../../nbs/serve/02_schema.ipynb #5b689539
 ERROR_TYPES = {401: 'authentication_error', 404: 'not_found_error', 429: 'rate_limit_error',
-               500: 'server_error', 504: 'timeout_error'}
+               500: 'server_error', 503: 'server_error', 504: 'timeout_error'}
 
 def error_body(
     status: int,  # HTTP status
