@@ -38,7 +38,7 @@ def validation_error_body(e: RequestValidationError | ValidationError) -> dict:
     if isinstance(e, ValidationError) and e.error_count() > 1000: return error_body(400, 'body: nearly all of it is wrong.')
     error = e.errors()[0]  # OpenAI's form has room for one
     field = '.'.join(str(p) for p in error['loc'] if p != 'body')
-    return error_body(400, f'{field or "body"}: {error["msg"]}', field or None, error['type'])
+    return error_body(400, f'{field or "body":.200}: {error["msg"]}', f'{field:.200}' or None, error['type'])
 
 # %% ../../nbs/serve/08_openai.ipynb #fb7c3e04
 async def _http_error(request: Request, e: HTTPException) -> Response:
@@ -142,6 +142,7 @@ async def respond(server: Server, request: GenerationRequest, http: Request) -> 
 class ParsedRequest(Request):
     "A request whose `json` is a validated object, made outside the event loop"
     async def json(self) -> RequestBody:
+        "The body as the route's model; refused (400) if it is invalid"
         model, body = self.scope['route'].body_field.field_info.annotation, await self.body()
         try: return await self.app.state.server.in_thread(model.model_validate_json, body)
         except ValidationError as e:

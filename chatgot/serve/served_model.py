@@ -174,7 +174,9 @@ async def stream_results(
             new, done = jobs[i].take(taken[i])
             part = new[:FLUSH_CHUNKS]
             taken[i] += len(part)
-            if part: yield i, part
+            if part:
+                yield i, part
+                await asyncio.sleep(0)  # sending seldom waits: others would, for all the texts of this request
             # the last chunk says so itself: no need to wait for the engine to mark the job as done
             if len(part) < len(new): changed.set()
             elif done or new and new[-1].finish: unfinished.discard(i)
