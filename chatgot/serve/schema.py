@@ -4,9 +4,9 @@
 
 # %% auto #0
 __all__ = ['StopString', 'TokenIds', 'ERROR_TYPES', 'RequestBody', 'StreamOptions', 'GenerationRequest', 'CompletionRequest',
-           'ContentPart', 'Message', 'ChatRequest', 'Usage', 'TextLogprobs', 'TextChoice', 'Completion', 'TopToken',
-           'ChatToken', 'ChatLogprobs', 'ChatMessage', 'ChatChoice', 'ChatCompletion', 'Model', 'Models', 'ErrorDetail',
-           'ErrorBody', 'error_body']
+           'SocketRequest', 'ContentPart', 'Message', 'ChatRequest', 'Usage', 'TextLogprobs', 'TextChoice',
+           'Completion', 'TopToken', 'ChatToken', 'ChatLogprobs', 'ChatMessage', 'ChatChoice', 'ChatCompletion',
+           'Model', 'Models', 'ErrorDetail', 'ErrorBody', 'error_body']
 
 # %% ../../nbs/serve/02_schema.ipynb #9f4d3e84
 from typing import Annotated, Literal
@@ -58,6 +58,10 @@ class CompletionRequest(GenerationRequest):
     logprobs: int | None = Field(
         None, ge=0, le=20, description='return log-probabilities, and this many alternatives')
     echo: bool = Field(False, description='repeat the prompt before the text')
+
+class SocketRequest(CompletionRequest):
+    "A message of a WebSocket, for which a browser can't set headers"
+    api_key: str | None = Field(None, repr=False, description='the API key')
 
 # %% ../../nbs/serve/02_schema.ipynb #b0922159
 class ContentPart(RequestBody):

@@ -12,14 +12,13 @@ import time
 from fastapi import FastAPI, WebSocket, WebSocketDisconnect
 from fastapi.exceptions import RequestValidationError
 from pydantic import ValidationError
-from pydantic_core import from_json
 
 from ..core.errors import ChatGoTError
 from .engine import QueueFull
 from .openai import server_error, validation_error_body
 from .responses import ResponseBuilder
 from .router import Server
-from .schema import CompletionRequest, error_body
+from .schema import SocketRequest, error_body
 from .security import RequestRefused
 from .served_model import ServedModel, stream_results, subscribe
 
@@ -49,11 +48,9 @@ async def _generate(server: Server, socket: WebSocket, served: ServedModel, buil
 
 # %% ../../nbs/serve/09_websocket.ipynb #897b99b2
 async def _handle_message(server: Server, socket: WebSocket, message: str):
-    body = await server.in_thread(from_json, message)
-    key = body.pop('api_key', None) if isinstance(body, dict) else None
-    authorization = f'Bearer {key}' if key else socket.headers.get('authorization', '')
+    request = await server.in_thread(SocketRequest.model_validate_json, message)
+    authorization = f'Bearer {request.api_key}' if request.api_key else socket.headers.get('authorization', '')
     server.authorizer.authorize(authorization, socket.client.host if socket.client else '')
-    request = await server.in_thread(CompletionRequest.model_validate, body)
     served, builder = await server.in_thread(server.prepare, request, socket.state.log_record)
     await _generate(server, socket, served, builder)
 
@@ -64,8 +61,7 @@ async def _serve_message(server: Server, socket: WebSocket, message: str):
     except (ValidationError, RequestValidationError) as e: await socket.send_json(validation_error_body(e))
     except RequestRefused as e: await socket.send_json(e.body)
     except QueueFull as e: await socket.send_json(error_body(429, str(e), code='queue_full'))
-    # ValueError: the message is not JSON
-    except (ChatGoTError, ValueError) as e: await socket.send_json(error_body(400, str(e)))
+    except ChatGoTError as e: await socket.send_json(error_body(400, str(e)))
 
 # %% ../../nbs/serve/09_websocket.ipynb #d8a612c3
 def add_websocket_route(app: FastAPI, server: Server):
