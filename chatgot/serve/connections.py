@@ -17,7 +17,7 @@ from typing import Callable
 
 import uvicorn
 from fastcore.basics import patch
-from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
+from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol, RequestResponseCycle
 from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
 from websockets.exceptions import InvalidState
 
@@ -115,6 +115,7 @@ class HttpConnection(Connection, HttpToolsProtocol):
     "uvicorn's HTTP connection, with limits"
     overhead = 0  # bytes of the request so far that aren't its body
     part: str | None = None  # of the request that is being read: headers or body
+    running: RequestResponseCycle | None = None  # the request that is being answered, or was the last one
     upgraded = False  # whether the connection belongs to a `WebSocketConnection` now
 
     def connection_made(self, transport: asyncio.Transport):
@@ -205,6 +206,19 @@ def on_message_complete(self: HttpConnection):
     if self.is_idle(): self.give_time()
 
 @patch
+def _start_asgi_task(self: HttpConnection, cycle: RequestResponseCycle, app):
+    self.running = cycle
+    super(HttpConnection, self)._start_asgi_task(cycle, app)
+
+@patch
+def connection_lost(self: HttpConnection, exc: Exception | None):
+    "Tell the request that is being answered; uvicorn tells the one that arrived last"
+    super(HttpConnection, self).connection_lost(exc)
+    if not self.running: return
+    self.running.disconnected = True
+    self.running.message_event.set()
+
+@patch
 def on_response_complete(self: HttpConnection):
     "The answer is complete: the client may send more"
     super(HttpConnection, self).on_response_complete()
@@ -242,6 +256,12 @@ class WebSocketConnection(Connection, WebSocketsSansIOProtocol):
         if self.transport.is_closing(): return
         self.read_paused = True  # `receive` goes on
         self.transport.pause_reading()
+
+    async def send(self, message):
+        "Send what the application sends"
+        await super().send(message)
+        # uvicorn would report a refusal as a handshake that was never answered
+        self.handshake_complete |= self.close_sent
 
     def handle_cont(self, event):
         "A further fragment arrived"

@@ -252,7 +252,9 @@ class SecurityMiddleware:
         try:
             self._check(scope, record)
             await self.app(scope, self._limit_body(receive) if scope['type'] == 'http' else receive, send)
-        except (ClientDisconnect, ClientDisconnected, WebSocketDisconnect): pass
+        except (ClientDisconnect, ClientDisconnected, WebSocketDisconnect):
+            # uvicorn asks why a handshake isn't answered, unless it is told that the client has gone
+            if scope['type'] == 'websocket': raise ClientDisconnected from None
         except Exception as e: await _answer_error(scope, send, e, record)
         finally:
             self.authorizer.keyless.pop(record['id'], None)
