@@ -21,7 +21,7 @@ from hypothesis import strategies as st
 
 from served import ADMIN_KEY, KEY, Server, train_farm, wait_for
 
-BATCH, LIMIT = 24, 30  # cases at the same time; seconds in which each must have ended
+BATCH, LIMIT = 48, 30  # cases at the same time; seconds in which each must have ended
 # A client may be slow for 0.4 s, so that a case that stops in the middle ends soon
 SETTINGS = 'serve.client_timeout=0.4', 'serve.timeout=5', 'serve.max_tokens=64', 'serve.max_bytes=50000', 'serve.slots=4'
 LEAVE = 'close', 'half', 'reset', 'stay'  # what the client does after its last byte; most stay
@@ -77,7 +77,7 @@ FIELDS = ('model prompt messages max_tokens max_completion_tokens temperature to
 CHAT = {'model': 'farm', 'messages': [{'role': 'user', 'content': 'Is it open?'}], 'max_tokens': 3}
 TEXT = {'model': 'farm', 'prompt': 'FOX:\n', 'max_tokens': 3}
 messages = st.lists(st.fixed_dictionaries({'role': texts, 'content': st.one_of(texts, jsons)}, optional={'name': texts}), max_size=3)
-changes = st.dictionaries(st.one_of(st.sampled_from(FIELDS), texts), jsons, max_size=3)
+changes = st.one_of(st.just({}), st.dictionaries(st.sampled_from(FIELDS), leaves, max_size=2), st.dictionaries(st.one_of(st.sampled_from(FIELDS), texts), jsons, max_size=3))
 objects = st.one_of(jsons, st.builds(lambda base, change: base | change, st.sampled_from([TEXT, CHAT, {'checkpoint': 'best'}, TEXT | {'stream': True}, CHAT | {'stream': True}]), changes),
                     st.builds(lambda m, change: CHAT | {'messages': m} | change, messages, changes))
 
@@ -160,7 +160,15 @@ def websockets(draw):
     return Case(http(draw(st.sampled_from([b'GET']*15 + [b'POST', b'CONNECT'])), path, right) , leave='ws'), b''.join(draw(st.lists(frames, max_size=4)))
 
 
-raw = st.one_of(anything, requests(), requests(), requests(), st.builds(lambda r: b''.join(r), st.lists(requests(), min_size=2, max_size=4)),
+@st.composite
+def valid(draw):
+    "A proper request, but for what the body asks for"
+    base, path = draw(st.sampled_from([(TEXT, b'/v1/completions'), (CHAT, b'/v1/chat/completions'), ({'checkpoint': 'best'}, b'/v1/models/farm/checkpoint')]))
+    body = as_json(base | draw(st.sampled_from([{}, {'stream': True}, {'n': 2}])) | draw(changes), draw(st.booleans()))
+    return http(b'POST', path, [HOST, draw(st.sampled_from([AUTH, ADMIN])), (b'Content-Length', b'%d' % len(body))], body)
+
+
+raw = st.one_of(anything, requests(), requests(), valid(), valid(), st.builds(lambda r: b''.join(r), st.lists(requests(), min_size=2, max_size=4)),
                 st.builds(lambda r, n: r*n, st.sampled_from([http(b'GET', b'/health/live', [HOST]), http(b'GET', b'/', [HOST]), b'\r\n']), st.sampled_from([2, 15, 40, 2000])),
                 st.builds(lambda w, r: r + w[0].data, websockets(), requests()), st.builds(lambda r, n: r[:n % (len(r) + 1)], requests(), st.integers(0, 2000)))
 plain = st.builds(Case, raw, st.sampled_from([1, 1, 1, 2, 7]), st.sampled_from(['stay']*6 + ['close', 'half', 'reset']))
@@ -263,22 +271,26 @@ def run(cases: int, seed: int, root: Path | None = None):
     print(f'fuzz_http: {cases} cases, seed {seed}')
     with tempfile.TemporaryDirectory() as tmp:
         root = root or train_farm(Path(tmp), 'model.n_embd=16', 'train.steps=10')
-        for keys in (f'{KEY},{ADMIN_KEY}', ''):
-            fuzz(Fuzzed(root, keys), -(-cases//(2*BATCH)), seed)
+        for i, keys in enumerate((f'{KEY},{ADMIN_KEY}', '')): fuzz(Fuzzed(root, keys), generate(cases//2, 2*seed + i))
 
 
-def fuzz(fuzzed, batches, seed):
-    "Play known cases, then so many batches of new ones"
+def generate(n, seed):
+    "So many cases"
+    cases = []
+    @seeded(seed)
+    @settings(max_examples=n, database=None, deadline=None, phases=[Phase.generate], suppress_health_check=list(HealthCheck))
+    @given(st.one_of(plain, plain, sockets))
+    def add(case): cases.append(case)
+    add()
+    return cases
+
+
+def fuzz(fuzzed, cases):
+    "Play known cases, then new ones in batches"
     try:
         fuzzed.check(REGRESSIONS)
         before = fuzzed.server.resources()
-
-        @seeded(seed)
-        @settings(max_examples=batches, database=None, deadline=None, phases=[Phase.generate], suppress_health_check=list(HealthCheck))
-        @given(st.lists(st.one_of(plain, plain, sockets), min_size=BATCH, max_size=BATCH))
-        def play_batch(batch): fuzzed.check(batch)
-
-        play_batch()
+        for i in range(0, len(cases), BATCH): fuzzed.check(cases[i:i + BATCH])
         assert not fuzzed.failures, '\n'.join(fuzzed.failures[:20])
         fuzzed.check_left(before)
     finally: fuzzed.server.stop()

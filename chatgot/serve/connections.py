@@ -116,6 +116,7 @@ class HttpConnection(Connection, HttpToolsProtocol):
     overhead = 0  # bytes of the request so far that aren't its body
     part: str | None = None  # of the request that is being read: headers or body
     running: RequestResponseCycle | None = None  # the request that is being answered, or was the last one
+    refused = False  # whether what arrives is ignored
     upgraded = False  # whether the connection belongs to a `WebSocketConnection` now
 
     def connection_made(self, transport: asyncio.Transport):
@@ -125,15 +126,17 @@ class HttpConnection(Connection, HttpToolsProtocol):
         admitted = self.guard.admits(self.client[0] if self.client else '')
         self.guard.add(self)
         self.give_time()
-        if not admitted: self.refuse(503, 'There are too many connections. Try again in a moment.')
+        if admitted: return
+        self.refuse(503, 'There are too many connections. Try again in a moment.')
+        self.transport.close()
 
     def data_received(self, data: bytes):
         "Parse data piece by piece"
         for i in range(0, len(data), _PIECE):
-            if self.transport.is_closing() or self.upgraded: return
+            if self.transport.is_closing() or self.upgraded or self.refused: return
             self.overhead += len(piece := data[i:i + _PIECE])
             super().data_received(piece)
-            if self.overhead > MAX_HEADER_BYTES: self.refuse(431)
+            if self.overhead > MAX_HEADER_BYTES and not self.refused: self.refuse(431)
 
 # %% ../../nbs/serve/10_connections.ipynb #abb809e8
 @patch
@@ -142,15 +145,26 @@ def refuse(
     status: int,
     message: str = 'The headers of the request are too large.',
 ):
-    "Answer without asking the application, and close the connection"
-    if self.transport.is_closing(): return
-    if self.is_idle():
+    "Answer without asking the application; what the client sends after that is ignored"
+    self.refused = True
+    if self._may_answer():
         body = json.dumps(error_body(status, message)).encode()
         headers = f'content-type: application/json\r\ncontent-length: {len(body)}\r\nconnection: close\r\n\r\n'
         self.transport.write(STATUS_LINE[status] + headers.encode() + body)
-    self.transport.close()
+        self.transport.write_eof()
+        self.give_time()
+    else: self.transport.close()
     self.guard.log(dict(time=round(time.time(), 3), method='', path='', route=None, seconds=0., status=status,
                         client=self.client[0] if self.client else '', id=secrets.token_hex(8)))
+
+@patch
+def _may_answer(self: HttpConnection) -> bool:
+    if self.is_idle(): return True
+    if self.cycle is not self.running or self.cycle.response_started: return False
+    # the application waits for a body that won't come
+    self.cycle.disconnected = True
+    self.cycle.message_event.set()
+    return True
 
 @patch
 def is_idle(self: HttpConnection) -> bool:
@@ -260,8 +274,8 @@ class WebSocketConnection(Connection, WebSocketsSansIOProtocol):
     async def send(self, message):
         "Send what the application sends"
         await super().send(message)
-        # uvicorn would report a refusal as a handshake that was never answered
-        self.handshake_complete |= self.close_sent
+        # uvicorn would report a handshake that was refused, or whose client has gone, as unanswered
+        self.handshake_complete |= self.close_sent or self.transport.is_closing()
 
     def handle_cont(self, event):
         "A further fragment arrived"

@@ -252,9 +252,7 @@ class SecurityMiddleware:
         try:
             self._check(scope, record)
             await self.app(scope, self._limit_body(receive) if scope['type'] == 'http' else receive, send)
-        except (ClientDisconnect, ClientDisconnected, WebSocketDisconnect):
-            # uvicorn asks why a handshake isn't answered, unless it is told that the client has gone
-            if scope['type'] == 'websocket': raise ClientDisconnected from None
+        except (ClientDisconnect, ClientDisconnected, WebSocketDisconnect): pass
         except Exception as e: await _answer_error(scope, send, e, record)
         finally:
             self.authorizer.keyless.pop(record['id'], None)
@@ -276,8 +274,7 @@ def _base_record(scope: dict, start_time: float, seconds: float) -> dict:
 # %% ../../nbs/serve/03_security.ipynb #5a34e611
 async def _refuse(scope: dict, send, e: RequestRefused):
     kind, body = 'websocket.http' if scope['type'] == 'websocket' else 'http', json.dumps(e.body).encode()
-    headers = {'content-type': 'application/json', 'content-length': str(len(body)),
-               'connection': 'close'} | e.headers
+    headers = {'content-type': 'application/json', 'content-length': str(len(body))} | e.headers
     await send({'type': f'{kind}.response.start', 'status': e.status_code,
                 'headers': [(k.encode(), v.encode()) for k, v in headers.items()]})
     await send({'type': f'{kind}.response.body', 'body': body})
