@@ -41,7 +41,7 @@ def http(method=b'GET', path=b'/v1/models', headers=(), body=b'', version=b'HTTP
     return eol.join([b' '.join((method, path, version)), *(n + b': ' + v for n, v in headers), b'', body])
 
 HOST, AUTH = (b'Host', b'localhost'), (b'Authorization', f'Bearer {KEY}'.encode())
-ADMIN = b'Authorization', f'Bearer {ADMIN_KEY}'.encode()
+ADMIN, TYPE = (b'Authorization', f'Bearer {ADMIN_KEY}'.encode()), (b'Content-Type', b'application/json')
 PATHS = [b'/', b'/health/live', b'/health/ready', b'/metrics', b'/openapi.json', b'/docs', b'/v1/models', b'/v1/models/farm', b'/v1/completions',
          b'/v1/chat/completions', b'/v1/models/farm/checkpoint', b'/v1/stream', b'/v1/none']
 sizes = st.sampled_from([1, 2, 10, 100, 1000, 8000, 70_000])
@@ -74,7 +74,7 @@ leaves = st.one_of(st.none(), st.booleans(), numbers, texts)
 jsons = st.recursive(leaves, lambda s: st.one_of(st.lists(s, max_size=4), st.dictionaries(texts, s, max_size=4)), max_leaves=12)
 FIELDS = ('model prompt messages max_tokens max_completion_tokens temperature top_p top_k min_p repetition_penalty frequency_penalty presence_penalty seed stop n stream '
           'stream_options user logprobs top_logprobs echo character checkpoint api_key role content name').split()
-CHAT = {'model': 'farm', 'messages': [{'role': 'user', 'content': 'Is it open?'}], 'max_tokens': 3}
+CHAT = {'model': 'farm', 'messages': [{'role': 'user', 'content': 'Is the henhouse open?'}], 'max_tokens': 3}
 TEXT = {'model': 'farm', 'prompt': 'FOX:\n', 'max_tokens': 3}
 messages = st.lists(st.fixed_dictionaries({'role': texts, 'content': st.one_of(texts, jsons)}, optional={'name': texts}), max_size=3)
 changes = st.one_of(st.just({}), st.dictionaries(st.sampled_from(FIELDS), leaves, max_size=2), st.dictionaries(st.one_of(st.sampled_from(FIELDS), texts), jsons, max_size=3))
@@ -125,7 +125,7 @@ def requests(draw):
     right = draw(st.booleans())  # right but for the body, so that the body is read at all
     head = [HOST, AUTH] if right else draw(headers())
     post = draw(st.sampled_from([b'/v1/completions', b'/v1/completions', b'/v1/chat/completions', b'/v1/chat/completions', b'/v1/models/farm/checkpoint']))
-    if right: return http(b'POST', post, [*head, (b'Content-Type', b'application/json'), *frame], data)
+    if right: return http(b'POST', post, [*head, TYPE, *frame], data)
     return http(draw(methods), draw(st.one_of(st.just(post), targets)), [*head, *frame], data, draw(versions), draw(st.sampled_from([b'\r\n']*9 + [b'\n', b'\r'])))
 
 
@@ -165,7 +165,7 @@ def valid(draw):
     "A proper request, but for what the body asks for"
     base, path = draw(st.sampled_from([(TEXT, b'/v1/completions'), (CHAT, b'/v1/chat/completions'), ({'checkpoint': 'best'}, b'/v1/models/farm/checkpoint')]))
     body = as_json(base | draw(st.sampled_from([{}, {'stream': True}, {'n': 2}])) | draw(changes), draw(st.booleans()))
-    return http(b'POST', path, [HOST, draw(st.sampled_from([AUTH, ADMIN])), (b'Content-Length', b'%d' % len(body))], body)
+    return http(b'POST', path, [HOST, draw(st.sampled_from([AUTH, ADMIN])), TYPE, (b'Content-Length', b'%d' % len(body))], body)
 
 
 raw = st.one_of(anything, requests(), requests(), valid(), valid(), st.builds(lambda r: b''.join(r), st.lists(requests(), min_size=2, max_size=4)),
@@ -246,10 +246,10 @@ class Fuzzed:
 
 def shorten(case):
     text = repr(case)
-    return text if len(text) < 1500 else f'{text[:700]} … {len(text)} … {text[-700:]}'
+    return text if len(text) < 700 else f'{text[:400]} … {len(text)} characters … {text[-200:]}'
 
 
-def POST(body, path=b'/v1/completions', *more): return Case(http(b'POST', path, [HOST, AUTH, (b'Content-Length', b'%d' % len(body)), *more], body))
+def POST(body, path=b'/v1/completions', *more): return Case(http(b'POST', path, [HOST, AUTH, TYPE, (b'Content-Length', b'%d' % len(body)), *more], body))
 def GET(*headers, path=b'/v1/models'): return Case(http(b'GET', path, headers))
 def SOCKET(*frames, auth=AUTH, more=()): return Handshake(http(b'GET', b'/v1/stream', [HOST, *WS, *([auth] if auth else []), *more]), frames=b''.join(frames))
 
@@ -259,8 +259,8 @@ REGRESSIONS = [
     SOCKET(frame(2, b'{}')), SOCKET(frame(1, b'['*40_000)), SOCKET(frame(1, b'\xff')), SOCKET(auth=None), SOCKET(frame(1, b'{"api_key": "wrong"}'), auth=None),
     SOCKET(frame(0, b'', False)), SOCKET(frame(1, b'', False) + frame(0, b'', False)*2000), SOCKET(frame(1, b'{}')*500), SOCKET(frame(8, b'\0')), SOCKET(frame(3)),
     Case(http(b'GET', b'/v1/\xc3\xa9', [HOST, AUTH, *WS])), Case(http(b'GET', b'/v1/stream', [HOST, AUTH, *WS, (b'X', b'y'*9000)])),
-    Case(http(b'POST', b'/v1/completions', [HOST, AUTH, (b'Transfer-Encoding', b'chunked')], b'7fffffffffffffff\r\n')),
-    Case(http(b'POST', b'/v1/completions', [HOST, AUTH, (b'Transfer-Encoding', b'chunked')], chunked([b'{}'], trailers=b'a: ' + b'b'*100_000))),
+    Case(http(b'POST', b'/v1/completions', [HOST, AUTH, TYPE, (b'Transfer-Encoding', b'chunked')], b'7fffffffffffffff\r\n')),
+    Case(http(b'POST', b'/v1/completions', [HOST, AUTH, TYPE, (b'Transfer-Encoding', b'chunked')], chunked([b'{}'], trailers=b'a: ' + b'b'*100_000))),
     Case(http(b'GET', b'/', [HOST, *((b'X-%d' % i, b'x') for i in range(5000))])), Case(b'GET / HTTP/1.1\r\nX: ' + b'y'*200_000),
     Case(http(b'GET', b'/health/live', [HOST])*2000), Case(http(b'GET', b'/v1/models', [HOST, AUTH]) + http(b'GET', b'/v1/stream', [HOST, AUTH, *WS])),
 ]

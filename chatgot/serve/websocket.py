@@ -51,6 +51,8 @@ async def _generate(server: Server, socket: WebSocket, served: ServedModel, buil
         await socket.send_json(dict(done=True, usage=builder.usage()))
     finally:
         sending.cancel(); receiving.cancel()
+        # both may have failed at the same time
+        await asyncio.gather(sending, receiving, return_exceptions=True)
         engine.cancel(*builder.jobs)
         server.log_response(builder, socket.state.log_record, started)
 
