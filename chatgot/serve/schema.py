@@ -9,7 +9,7 @@ __all__ = ['StopString', 'TokenIds', 'ERROR_TYPES', 'RequestBody', 'StreamOption
            'Model', 'Models', 'ErrorDetail', 'ErrorBody', 'error_body']
 
 # %% ../../nbs/serve/02_schema.ipynb #9f4d3e84
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
@@ -61,7 +61,7 @@ class CompletionRequest(GenerationRequest):
 
 class SocketRequest(CompletionRequest):
     "A message of a WebSocket, for which a browser can't set headers"
-    api_key: str | None = Field(None, repr=False, description='the API key')
+    api_key: Any = Field(None, repr=False, description='the API key; one of another type is a wrong key, not a wrong request')
 
 # %% ../../nbs/serve/02_schema.ipynb #b0922159
 class ContentPart(RequestBody):
