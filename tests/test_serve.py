@@ -1,71 +1,27 @@
 "The server from outside: OpenAI's own client, the page in a browser, disconnects, kills, signals"
 import json
 import os
-import re
 import signal
-import tempfile
 import threading
-import time
-from pathlib import Path
 
 import pytest
 
 httpx, openai = pytest.importorskip('httpx'), pytest.importorskip('openai')
 pytest.importorskip('fastapi')
 
+import served
 from program import cli, fork
-
-KEY = 'open sesame'
-SMALL = ('data.seq_len=64 model.n_layer=1 model.n_embd=32 model.n_head=2 train.batch_size=8 train.device=cpu train.steps=40 '
-         'train.precision=float32 train.sample_every=100000 sample.tokens=30').split()
-FARM = 'FOX:\nIs the henhouse open?\n\nHEN:\nGo away, red one.\n\n'*300
+from served import KEY, train_farm, wait_for
 
 
 @pytest.fixture(scope='module')
 def runs(tmp_path_factory):
     "A folder with one small run"
-    root = tmp_path_factory.mktemp('serve')
-    (root/'farm.txt').write_text(FARM)
-    p = fork(cli, root, ('train', '--corpus', str(root/'farm.txt'), '--name', 'farm', *SMALL), {})
-    p.join()
-    assert p.exitcode == 0, (root/'err').read_text()
-    return root
+    return train_farm(tmp_path_factory.mktemp('serve'))
 
 
-class Server:
-    "`chatgot serve` in a process of its own"
-    def __init__(self, root, *settings, port=0, wait_ready=True):
-        self.folder = Path(tempfile.mkdtemp(dir=root))
-        args = 'serve', str(root/'runs'/'farm'), '--port', str(port), *settings
-        self.process = fork(cli, self.folder, args, {'CHATGOT_SERVE__API_KEYS': KEY})
-        self.url = wait_for(lambda: re.search(r'http://\S+', self.output()), self)[0]
-        self.port = int(self.url.rpartition(':')[2])
-        self.http = httpx.Client(base_url=self.url, headers={'authorization': f'Bearer {KEY}'}, timeout=30)
-        if wait_ready: wait_for(self.ready, self)
-
-    def output(self, stream='err'): return (self.folder/stream).read_text() if (self.folder/stream).exists() else ''
-
-    def ready(self):
-        try: return self.http.get('/health/ready').status_code == 200
-        except httpx.HTTPError: return False
-
-    def metric(self, name): return float(re.search(rf'^{name}\S* (\S+)$', self.http.get('/metrics').text, re.M)[1])
+class Server(served.Server):
     def client(self, **options): return openai.OpenAI(base_url=f'{self.url}/v1', api_key=KEY, **options)
-
-    def stop(self, signum=signal.SIGTERM):
-        "Send a signal; returns the exit code"
-        if self.process.is_alive(): os.kill(self.process.pid, signum)
-        self.process.join(30)
-        assert self.process.exitcode is not None
-        return self.process.exitcode
-
-
-def wait_for(condition, server, seconds=90):
-    deadline = time.time() + seconds
-    while not (result := condition()):
-        assert server.process.is_alive() and time.time() < deadline, server.output()
-        time.sleep(.02)
-    return result
 
 
 @pytest.fixture(scope='module')

@@ -14,6 +14,7 @@ import logging
 import reprlib
 from difflib import SequenceMatcher
 from functools import cache
+from ipaddress import ip_network
 from typing import Annotated, Any, Iterable, Literal
 
 import yaml
@@ -159,8 +160,8 @@ class TrackSettings(SettingsSection):
         'Weights & Biases: online, or offline for a later `wandb sync`; none: off')
 
 # %% ../../nbs/core/02_settings.ipynb #b0967aca
-class ServeSettings(SettingsSection):
-    "The HTTP API of a model"
+class _RequestSettings(SettingsSection):
+    "Where a server listens, and what a request may ask of it"
     # an empty one would be every address of this machine
     host: str = Field('127.0.0.1', min_length=1, description=
         "address to listen on; other machines can only connect to 0.0.0.0 or one of this machine's addresses")
@@ -172,6 +173,8 @@ class ServeSettings(SettingsSection):
     keys_file: str | None = Field(None, description='file with additional API keys, one per line')
     open: bool = Field(False, description='accept requests without a key even from other machines')
     max_tokens: PositiveInt = Field(4096, description='tokens a request may generate, over all its texts')
+    max_prompt_tokens: PositiveInt = Field(16_384, description=
+        'tokens a request may send, over all its prompts; never less than one context')
     max_bytes: PositiveInt = Field(1_000_000, description='size of a request in bytes')
     timeout: float = Field(120., gt=0, description='seconds a request may take')
     rate: PositiveInt | None = Field(None, description=
@@ -180,10 +183,35 @@ class ServeSettings(SettingsSection):
         'origins whose web pages may call the API, such as https://example.org')
     log_prompts: bool = Field(False, description='include prompts and generated texts in the access log')
 
-    @field_validator('api_keys', 'cors', mode='before')
+    @field_validator('api_keys', 'cors', 'trusted_proxies', mode='before', check_fields=False)
     @classmethod
     def _split_commas(cls, v: Any) -> Any:
         return [s.strip() for s in v.split(',') if s.strip()] if isinstance(v, str) else v
+
+# %% ../../nbs/core/02_settings.ipynb #6d68df7c
+class _ConnectionSettings(SettingsSection):
+    "What the clients of a server may take before and beside their requests"
+    connections: PositiveInt = Field(512, description=
+        'connections that may be open, WebSockets included; each takes a file descriptor')
+    address_connections: PositiveInt = Field(256, description=
+        'connections of one address; those of trusted_proxies are not counted')
+    client_timeout: float = Field(20., gt=0, le=3600, description=
+        'seconds a client may keep the server waiting: for the headers of a request, for more of its body, '
+        'for the key or the pong of a WebSocket, or until it takes what was sent')
+    key_attempts: PositiveInt = Field(30, description=
+        'API keys an address may try per minute, not counting those that it has used before')
+    trusted_proxies: list[str] = Field([], description=
+        'addresses or networks of reverse proxies, such as 10.0.0.0/8, whose X-Forwarded-For is believed')
+
+    @field_validator('trusted_proxies')
+    @classmethod
+    def _are_networks(cls, v: list[str]) -> list[str]:
+        try: return [str(ip_network(n, strict=False)) for n in v]
+        except ValueError as e: raise ValueError(f'serve.trusted_proxies: {e}') from None
+
+# %% ../../nbs/core/02_settings.ipynb #3e0cc5ca
+class ServeSettings(_ConnectionSettings, _RequestSettings):
+    "The HTTP API of a model"
 
 # %% ../../nbs/core/02_settings.ipynb #7d647c6b
 class Settings(SettingsSection):

@@ -7,7 +7,6 @@ __all__ = ['add_websocket_route']
 
 # %% ../../nbs/serve/09_websocket.ipynb #f1fdd395
 import asyncio
-import json
 import time
 
 from fastapi import FastAPI, WebSocket, WebSocketDisconnect
@@ -19,9 +18,16 @@ from .engine import QueueFull
 from .openai import server_error, validation_error_body
 from .responses import ResponseBuilder
 from .router import Server
-from .schema import CompletionRequest, error_body
-from .security import RequestRefused
+from .schema import SocketRequest, error_body
+from .security import RequestRefused, client_address
 from .served_model import ServedModel, stream_results, subscribe
+
+# %% ../../nbs/serve/09_websocket.ipynb #8ff636c8
+async def _receive(socket: WebSocket, seconds: float | None = None) -> str:
+    message = await asyncio.wait_for(socket.receive(), seconds)
+    if message['type'] == 'websocket.disconnect': raise WebSocketDisconnect(message.get('code') or 1000)
+    if message.get('text') is None: raise RequestRefused(400, 'A message must be text, not bytes.')
+    return message['text']
 
 # %% ../../nbs/serve/09_websocket.ipynb #67d50b93
 async def _send_chunks(server: Server, socket: WebSocket, builder: ResponseBuilder, changed: asyncio.Event):
@@ -36,7 +42,7 @@ async def _generate(server: Server, socket: WebSocket, served: ServedModel, buil
     changed, started = subscribe(builder.jobs, live=True), time.perf_counter()
     engine = served.submit(*builder.jobs)
     sending = asyncio.create_task(_send_chunks(server, socket, builder, changed))
-    receiving = asyncio.create_task(socket.receive_text())
+    receiving = asyncio.create_task(_receive(socket))
     try:
         await asyncio.wait({sending, receiving}, return_when=asyncio.FIRST_COMPLETED)
         if receiving.done(): receiving.result()
@@ -44,35 +50,47 @@ async def _generate(server: Server, socket: WebSocket, served: ServedModel, buil
         await socket.send_json(dict(done=True, usage=builder.usage()))
     finally:
         sending.cancel(); receiving.cancel()
+        # both may have failed at the same time
+        await asyncio.gather(sending, receiving, return_exceptions=True)
         engine.cancel(*builder.jobs)
         server.log_response(builder, socket.state.log_record, started)
 
 # %% ../../nbs/serve/09_websocket.ipynb #897b99b2
+def _identify(server: Server, socket: WebSocket, key: str | None):
+    "Note in the log record whose message this is: the owner of its key, or of the key of an earlier one"
+    record = socket.state.log_record
+    if key is not None or 'caller' not in record:
+        record['caller'] = server.authorizer.identify(f'Bearer {key or ""}', client_address(socket.scope))
+        server.authorizer.keyless.pop(record['id'], None)
+    server.authorizer.count(record['caller'])
+
 async def _handle_message(server: Server, socket: WebSocket, message: str):
-    body = json.loads(message)
-    key = body.pop('api_key', None) if isinstance(body, dict) else None
-    authorization = f'Bearer {key}' if key else socket.headers.get('authorization', '')
-    server.authorizer.authorize(authorization, socket.client.host if socket.client else '')
-    served, builder = server.prepare(CompletionRequest.model_validate(body), socket.state.log_record)
+    request = await server.in_thread(SocketRequest.model_validate_json, message)
+    _identify(server, socket, request.api_key)
+    served, builder = await server.in_thread(server.prepare, request, socket.state.log_record)
     await _generate(server, socket, served, builder)
 
 # %% ../../nbs/serve/09_websocket.ipynb #bd40d163
-async def _serve_message(server: Server, socket: WebSocket, message: str):
-    "Handle a message; an error becomes the answer"
-    try: await _handle_message(server, socket, message)
+async def _serve_message(server: Server, socket: WebSocket) -> int | None:  # a code to close the WebSocket with
+    "Receive and handle a message; an error becomes the answer"
+    record, s = socket.state.log_record, server.settings
+    seconds = s.timeout if 'caller' in record else s.client_timeout
+    try: await _handle_message(server, socket, await _receive(socket, seconds))
     except (ValidationError, RequestValidationError) as e: await socket.send_json(validation_error_body(e))
-    except RequestRefused as e: await socket.send_json(e.body)
     except QueueFull as e: await socket.send_json(error_body(429, str(e), code='queue_full'))
-    # ValueError: the message is not JSON
-    except (ChatGoTError, ValueError) as e: await socket.send_json(error_body(400, str(e)))
+    except ChatGoTError as e: await socket.send_json(error_body(400, str(e)))
+    except RequestRefused as e:
+        await socket.send_json(e.body)
+        if e.status_code == 401: return 1008  # policy violation
+    except asyncio.TimeoutError: return 1000 if 'caller' in record else 1008
+    return None if 'caller' in record else 1008
 
 # %% ../../nbs/serve/09_websocket.ipynb #d8a612c3
 def add_websocket_route(app: FastAPI, server: Server):
     "Add `/v1/stream` to an application"
     @app.websocket('/v1/stream')
     async def stream(socket: WebSocket):
-        "Serve messages until the client disconnects"
+        "Serve messages until the client disconnects, sends nothing for `serve.timeout` seconds, or has no key"
         await socket.accept()
-        try:
-            while True: await _serve_message(server, socket, await socket.receive_text())
-        except WebSocketDisconnect: pass
+        while (code := await _serve_message(server, socket)) is None: pass
+        await socket.close(code)
