@@ -1,6 +1,6 @@
 """Commands with hostile arguments, files and streams: each ends in time with 0, 1, 2 or 130, without a traceback
 
-`cases`, `EXAMPLES` and `session` are what fuzz.py asks of a target; `run` serves a test."""
+A target of fuzz.py."""
 import os
 import random
 import resource
@@ -203,17 +203,3 @@ def session():
             try: check_end(*end_of(folder, **{k: v for k, v in case.items() if k != 'code'}), case.get('code'))
             finally: shutil.rmtree(folder.parent, ignore_errors=True)
         yield check
-
-
-def run(n, seed):
-    "The examples and `n` cases; a list of those that failed, with the reason"
-    rng, failures = random.Random(seed), []
-    with session() as check:
-        for case in [*EXAMPLES, *(make_case(rng.randrange(2**64)) for _ in range(n))]:
-            try: check(case)
-            except AssertionError as e: failures.append((case, str(e)))
-    return failures
-
-
-if __name__ == '__main__':
-    for case, why in run(*map(int, sys.argv[1:])): print(f'=== {case}'[:600], why, sep='\n', end='\n\n')

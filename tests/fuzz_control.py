@@ -7,7 +7,6 @@ import tempfile
 from contextlib import contextmanager
 from pathlib import Path
 
-from hypothesis import HealthCheck, Phase, given, seed as seeded, settings
 from hypothesis import strategies as st
 
 from chatgot.core.errors import ChatGoTError
@@ -188,12 +187,3 @@ class Check:
 def session():
     "The function checks a case"
     with tempfile.TemporaryDirectory() as tmp: yield Check(Path(tmp))
-
-
-def run(n: int, seed: int):
-    "Try the examples and so many cases; the first that fails is raised, reduced to what makes it fail"
-    with session() as check:
-        for case in EXAMPLES: check(case)
-        phases = [Phase.generate, Phase.shrink]
-        quiet = settings(max_examples=n, deadline=None, database=None, phases=phases, suppress_health_check=list(HealthCheck))
-        seeded(seed)(quiet(given(cases)(check.__call__)))()

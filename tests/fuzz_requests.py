@@ -9,9 +9,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from urllib.parse import quote
 
-import hypothesis
 from fastapi.testclient import TestClient
-from hypothesis import HealthCheck, given, settings, strategies as st
+from hypothesis import strategies as st
 
 from chatgot.core.presets import load_settings
 from chatgot.core.settings import ServeSettings
@@ -153,11 +152,3 @@ def session():
         before = what_is_written(c)
         yield lambda case: check(c, case)
         assert what_is_written(c) == before and all(s.is_alive for s in c.app.state.server.served.values())
-
-
-def run(cases: int, seed: int):
-    "The examples, then random requests; an AssertionError or an exception of the application shows the smallest that fails"
-    with session() as check:
-        for case in EXAMPLES: check(case)
-        limits = settings(max_examples=cases, deadline=None, database=None, suppress_health_check=list(HealthCheck))
-        hypothesis.seed(seed)(limits(given(requests())(lambda case: check(case))))()

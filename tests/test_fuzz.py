@@ -3,7 +3,7 @@ import pytest
 
 from fuzz import TARGETS, fuzz
 
-CASES = {'folders': 25}
+CASES = {'folders': 25, 'control': 12, 'requests': 60, 'cli': 25}
 
 
 @pytest.mark.parametrize('target', TARGETS)

@@ -4,9 +4,9 @@
 
 # %% auto #0
 __all__ = ['RENAMED', 'SettingsSection', 'ModelSettings', 'DataSettings', 'TrainSettings', 'SampleSettings', 'TrackSettings',
-           'ServeSettings', 'Settings', 'setting_fields', 'inline_yaml', 'settings_table', 'rename_settings',
-           'parse_dotted', 'parse_env', 'parse_args', 'suggest_setting', 'one_line', 'validate_settings',
-           'merge_settings', 'flatten_settings', 'diff_settings', 'settings_to_yaml']
+           'ServeSettings', 'Settings', 'setting_fields', 'inline_yaml', 'rename_settings', 'parse_dotted', 'parse_env',
+           'parse_args', 'suggest_setting', 'one_line', 'validate_settings', 'merge_settings', 'flatten_settings',
+           'diff_settings', 'settings_to_yaml']
 
 # %% ../../nbs/core/02_settings.ipynb #1720f513
 import json
@@ -251,29 +251,6 @@ def inline_yaml(
     text = yaml.safe_dump({'x': value}, default_flow_style=True, allow_unicode=True, width=10**6)
     text = text.strip().removeprefix('{x: ').removesuffix('}')
     return json.dumps(value) if '\n' in text else text
-
-# %% ../../nbs/core/02_settings.ipynb #4e7e6370
-_BOUNDS = {'exclusiveMinimum': '>', 'minimum': '≥', 'maximum': '≤', 'exclusiveMaximum': '<'}
-_TYPES = {'integer': 'whole number', 'number': 'number', 'string': 'text', 'boolean': 'true, false',
-          'array': 'list', 'null': 'none'}
-
-def _allowed_values(schema: dict) -> str:
-    "Type and bounds of a JSON schema in words"
-    if 'anyOf' in schema: return ', or '.join(_allowed_values(s) for s in schema['anyOf'])
-    if 'enum' in schema: return ', '.join(schema['enum'])
-    bounds = [f'{sign} {schema[k]:g}' for k, sign in _BOUNDS.items() if k in schema]
-    return ' '.join([_TYPES[schema['type']], *bounds])
-
-# %% ../../nbs/core/02_settings.ipynb #28be63e5
-def settings_table(
-    section: str,  # model, data, train, sample, track or serve
-) -> str:  # Markdown
-    "A table of a section's settings"
-    model = Settings.model_fields[section].annotation
-    rows = [f'| `{section}.{name}` | `{inline_yaml(model.model_fields[name].default)}` '
-            f'| {_allowed_values(schema)} | {schema["description"]} |'
-            for name, schema in model.model_json_schema()['properties'].items()]
-    return '\n'.join(['| setting | default | values | what it does |', '|---|---|---|---|', *rows])
 
 # %% ../../nbs/core/02_settings.ipynb #27be767b
 RENAMED = {'train.teach': 'train.distill_weight'}  # old name → current name

@@ -166,6 +166,7 @@ def _may_answer(self: HttpConnection) -> bool:
     self.cycle.message_event.set()
     return True
 
+# %% ../../nbs/serve/10_connections.ipynb #205e2e20
 @patch
 def is_idle(self: HttpConnection) -> bool:
     "Whether no request is being answered"
@@ -224,6 +225,7 @@ def _start_asgi_task(self: HttpConnection, cycle: RequestResponseCycle, app):
     self.running = cycle
     super(HttpConnection, self)._start_asgi_task(cycle, app)
 
+# %% ../../nbs/serve/10_connections.ipynb #66ff4157
 @patch
 def connection_lost(self: HttpConnection, exc: Exception | None):
     "Tell the request that is being answered; uvicorn tells the one that arrived last"
@@ -271,16 +273,19 @@ class WebSocketConnection(Connection, WebSocketsSansIOProtocol):
         self.read_paused = True  # `receive` goes on
         self.transport.pause_reading()
 
-    async def send(self, message):
-        "Send what the application sends"
-        await super().send(message)
-        # uvicorn would report a handshake that was refused, or whose client has gone, as unanswered
-        self.handshake_complete |= self.close_sent or self.transport.is_closing()
+# %% ../../nbs/serve/10_connections.ipynb #379a0822
+@patch
+async def send(self: WebSocketConnection, message):
+    "Send what the application sends"
+    await super(WebSocketConnection, self).send(message)
+    # uvicorn would report a handshake that was refused, or whose client has gone, as unanswered
+    self.handshake_complete |= self.close_sent or self.transport.is_closing()
 
-    def handle_cont(self, event):
-        "A further fragment arrived"
-        if len(self.frames) < MAX_FRAGMENTS: super().handle_cont(event)
-        else: self.fail(1009, 'too many fragments')
+@patch
+def handle_cont(self: WebSocketConnection, event):
+    "A further fragment arrived"
+    if len(self.frames) < MAX_FRAGMENTS: super(WebSocketConnection, self).handle_cont(event)
+    else: self.fail(1009, 'too many fragments')
 
 # %% ../../nbs/serve/10_connections.ipynb #33f5974b
 @patch
