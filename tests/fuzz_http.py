@@ -19,7 +19,7 @@ import httpx
 from hypothesis import HealthCheck, Phase, given, seed as seeded, settings
 from hypothesis import strategies as st
 
-from served import ADMIN_KEY, KEY, Server, train_farm, wait_for
+from served import ADMIN_KEY, KEY, Server, run_async, train_farm, wait_for
 
 BATCH, LIMIT = 48, 30  # cases at the same time; seconds in which each must have ended
 # A client may be slow for 0.4 s, so that a case that stops in the middle ends soon
@@ -228,7 +228,7 @@ class Fuzzed:
 
     def check(self, cases):
         "Play cases and ask whether the server lives; what is wrong goes into `failures`"
-        self.failures += asyncio.run(self.batch(cases))
+        self.failures += run_async(self.batch(cases))
         try: assert self.server.http.get('/health/live', timeout=10).status_code == 200 and self.server.process.is_alive()
         except (httpx.HTTPError, AssertionError) as e: raise AssertionError('\n'.join([f'the server does not live: {e!r}', *self.failures])) from None
 

@@ -1,9 +1,11 @@
 "A small run, and `chatgot serve` in a process of its own, for tests, the fuzzer and the soak"
+import asyncio
 import os
 import re
 import signal
 import tempfile
 import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import httpx
@@ -23,6 +25,11 @@ def train_farm(root, *settings):
     p.join()
     assert p.exitcode == 0, (root/'err').read_text()
     return root
+
+
+def run_async(coroutine):
+    "The result of a coroutine; in a thread, because the main one has an event loop already while a browser is open"
+    with ThreadPoolExecutor(1) as executor: return executor.submit(asyncio.run, coroutine).result()
 
 
 class Server:

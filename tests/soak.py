@@ -17,7 +17,7 @@ from pathlib import Path
 import httpx
 
 from fuzz_http import AUTH, CHAT, HOST, SOCKET, TEXT, TYPE, as_json, frame, http
-from served import ADMIN_KEY, KEY, Server, train_farm, wait_for
+from served import ADMIN_KEY, KEY, Server, run_async, train_farm, wait_for
 
 GOOD_CLIENTS, ATTACKERS = 4, 12
 SETTINGS = 'serve.slots=8', 'serve.client_timeout=2', 'serve.timeout=60', 'serve.max_tokens=100000'
@@ -147,10 +147,10 @@ def run(requests: int, seed: int, root: Path | None = None):
         root = root or train_farm(Path(tmp), 'model.n_embd=16', 'train.steps=20', 'train.save_every=10')
         server = Server(root, *SETTINGS)
         try:
-            asyncio.run(good_requests(server.url, 50, seed))
+            run_async(good_requests(server.url, 50, seed))
             before = server.resources()
-            peace = asyncio.run(good_requests(server.url, requests//5, seed))
-            times, attacks = asyncio.run(under_attack(server, requests - requests//5, seed))
+            peace = run_async(good_requests(server.url, requests//5, seed))
+            times, attacks = run_async(under_attack(server, requests - requests//5, seed))
             def all_left(): return server.metric('chatgot_slots_busy') == server.metric('chatgot_queue') == 0 and server.resources()['descriptors'] <= before['descriptors'] + 2
             wait_for(all_left, server, 60)
             lines = [json.loads(line) for line in server.output('out').splitlines()]

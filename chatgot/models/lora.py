@@ -21,7 +21,7 @@ class LoRA(nn.Module):
         super().__init__()
         like = dict(device=base.weight.device, dtype=base.weight.dtype)
         self.base, self.scale = base.requires_grad_(False), LORA_ALPHA/rank
-        self.a = nn.Parameter(torch.randn(rank, base.in_features, **like)/base.in_features**0.5)
+        self.a = nn.Parameter(nn.init.normal_(torch.empty(rank, base.in_features, **like), std=base.in_features**-0.5))
         self.b = nn.Parameter(torch.zeros(base.out_features, rank, **like))
 
     def forward(self, x: Tensor) -> Tensor:

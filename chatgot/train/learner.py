@@ -9,8 +9,7 @@ __all__ = ['FIXED_SETTINGS', 'with_known_prompt', 'memory_errors', 'lm_learner',
 # %% ../../nbs/train/04_learner.ipynb #d813e33a
 import signal
 import sys
-import tempfile
-import threading
+import tempfile, threading
 from contextlib import contextmanager
 from dataclasses import replace
 from typing import Callable, Iterable, Iterator
@@ -34,6 +33,7 @@ from ..text.tokenizer import Tokenizer
 from ..models.base import LanguageModel, ModelConfig, n_params
 from ..models.factory import build_model
 from ..models.lora import add_lora
+from ..models.weights import empty_model
 from ..generate.sampling import GROUP_SIZE, sample_settings
 from ..generate.speculative import NGramDraft
 from ..generate.stream import stream
@@ -85,9 +85,7 @@ def with_known_prompt(
 def _model_bytes(cfg: ModelConfig, train: TrainSettings) -> int:
     "What training takes at least, whatever the batch"
     def size(n_layer: int) -> int:
-        with torch.device('meta'):
-            model = build_model(replace(cfg, n_layer=n_layer))
-            if train.lora_rank: add_lora(model, train.lora_rank)
+        model = empty_model(replace(cfg, n_layer=n_layer), train.lora_rank)
         trained = sum(p.numel() for p in model.parameters() if p.requires_grad)
         return 4*n_params(model) + trained*(8 if train.optimizer == 'muon' else 12)
     try: return size(1) + (cfg.n_layer - 1)*(size(2) - size(1))
@@ -97,9 +95,7 @@ def _model_bytes(cfg: ModelConfig, train: TrainSettings) -> int:
 def _check_memory(cfg: ModelConfig, train: TrainSettings, dls: TextDataLoaders):
     "A `ChatGoTError` if model or batch can't fit into memory"
     rows, have = dls.bs//rank_and_world_size()[1], total_memory(dls.device)
-    # what small models take isn't worth the second in which PyTorch loads its meta device
-    small = cfg.n_layer*max(cfg.n_embd, train.lora_rank or 0)**2 < 10**7
-    needs = {'A model of this size': (0 if small else _model_bytes(cfg, train), 'model.n_embd or model.n_layer'),
+    needs = {'A model of this size': (_model_bytes(cfg, train), 'model.n_embd or model.n_layer'),
              f'A batch of {dls.bs} x {cfg.seq_len} tokens': (
                  rows*cfg.seq_len*(8*cfg.vocab_size + 16), 'train.batch_size or data.seq_len')}
     for what, (need, advice) in needs.items():
