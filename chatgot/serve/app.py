@@ -19,7 +19,7 @@ from typing import Iterator, Literal, TextIO
 import uvicorn
 from fastapi import FastAPI
 from fastapi.middleware.cors import CORSMiddleware
-from fastapi.responses import HTMLResponse, Response
+from fastapi.responses import HTMLResponse, RedirectResponse, Response
 from prometheus_client import generate_latest
 from pydantic import BaseModel
 
@@ -67,6 +67,11 @@ def _add_metrics_and_page(app: FastAPI, server: Server):
         "A page to try the models"
         html = (files('chatgot.serve')/'page.html').read_text(encoding='utf-8')
         return HTMLResponse(html, headers={'content-security-policy': PAGE_POLICY})
+
+    @app.get('/docs', include_in_schema=False)
+    async def docs() -> RedirectResponse:
+        "In place of FastAPI's page, which loads its scripts from another host"
+        return RedirectResponse('openapi.json')
 
 # %% ../../nbs/serve/11_app.ipynb #ae8c006a
 def _describe(app: FastAPI, server: Server):
