@@ -44,17 +44,16 @@ async def _generate(server: Server, socket: WebSocket, served: ServedModel, buil
     engine = served.submit(*builder.jobs)
     sending = asyncio.create_task(_send_chunks(server, socket, builder, changed))
     receiving = asyncio.create_task(_receive(socket))
-    try:
-        await asyncio.wait({sending, receiving}, return_when=asyncio.FIRST_COMPLETED)
-        if receiving.done(): receiving.result()
-        else: sending.result()
-        await socket.send_json(dict(done=True, usage=builder.usage()))
+    try: await asyncio.wait({sending, receiving}, return_when=asyncio.FIRST_COMPLETED)
     finally:
         sending.cancel(); receiving.cancel()
-        # both may have failed at the same time
-        await asyncio.gather(sending, receiving, return_exceptions=True)
+        # both end before anything else is sent, and both may have failed
+        results = await asyncio.gather(receiving, sending, return_exceptions=True)
         engine.cancel(*builder.jobs)
         server.log_response(builder, socket.state.log_record, started)
+    for error in results:
+        if isinstance(error, Exception): raise error
+    await socket.send_json(dict(done=True, usage=builder.usage()))
 
 # %% ../../nbs/serve/09_websocket.ipynb #897b99b2
 def _identify(server: Server, socket: WebSocket, key: str | None):
