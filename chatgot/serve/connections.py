@@ -18,6 +18,7 @@ from typing import Callable
 import uvicorn
 from fastcore.basics import patch
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol, RequestResponseCycle
+from uvicorn.protocols.utils import ClientDisconnected
 from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
 from websockets.exceptions import InvalidState
 
@@ -273,6 +274,9 @@ class WebSocketConnection(Connection, WebSocketsSansIOProtocol):
 
     async def send(self, message):
         "Send what the application sends"
+        await self.writable.wait()
+        # after `fail`, the application can't know yet that this WebSocket is closed
+        if self.close_sent: raise ClientDisconnected
         await super().send(message)
         # uvicorn would report a handshake that was refused, or whose client has gone, as unanswered
         self.handshake_complete |= self.close_sent or self.transport.is_closing()

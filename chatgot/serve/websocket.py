@@ -47,12 +47,11 @@ async def _generate(server: Server, socket: WebSocket, served: ServedModel, buil
     try: await asyncio.wait({sending, receiving}, return_when=asyncio.FIRST_COMPLETED)
     finally:
         sending.cancel(); receiving.cancel()
-        # both end before anything else is sent, and both may have failed
-        results = await asyncio.gather(receiving, sending, return_exceptions=True)
         engine.cancel(*builder.jobs)
         server.log_response(builder, socket.state.log_record, started)
-    for error in results:
-        if isinstance(error, Exception): raise error
+    await asyncio.wait({sending, receiving})  # so that nothing else is sent at the same time
+    errors = [t.exception() for t in (receiving, sending) if not t.cancelled()]
+    if error := next(filter(None, errors), None): raise error
     await socket.send_json(dict(done=True, usage=builder.usage()))
 
 # %% ../../nbs/serve/09_websocket.ipynb #897b99b2
