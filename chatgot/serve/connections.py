@@ -254,6 +254,7 @@ class WebSocketConnection(Connection, WebSocketsSansIOProtocol):
     def connection_made(self, transport: asyncio.Transport):
         "Take the place of the `HttpConnection` in the list"
         super().connection_made(transport)
+        self.close_timeout = self.guard.settings.client_timeout
         self.guard.add(self)
 
     def data_received(self, data: bytes):
