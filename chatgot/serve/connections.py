@@ -257,6 +257,8 @@ MAX_FRAGMENTS, _MAX_OUTPUT = 1000, 1 << 20
 
 class WebSocketConnection(Connection, WebSocketsSansIOProtocol):
     "uvicorn's WebSocket, with limits"
+    pings = 0  # in the data that is being processed
+
     def connection_made(self, transport: asyncio.Transport):
         "Take the place of the `HttpConnection` in the list"
         super().connection_made(transport)
@@ -264,8 +266,12 @@ class WebSocketConnection(Connection, WebSocketsSansIOProtocol):
         self.guard.add(self)
 
     def data_received(self, data: bytes):
-        "Process frames, or the handshake, which arrives as a whole"
-        super().data_received(data)
+        "Process frames piece by piece, or the handshake, which arrives as a whole"
+        step = _PIECE if self.handshake_initiated else len(data)
+        for i in range(0, len(data), step):
+            if self.transport.is_closing(): return
+            self.pings = 0
+            super().data_received(data[i:i + step])
         if not self.handshake_initiated:
             self.transport.write(b''.join(self.conn.data_to_send()))
             self.transport.close()
@@ -292,6 +298,13 @@ async def send(
     await super(WebSocketConnection, self).send(message)
     # uvicorn would report a handshake that was refused, or whose client has gone, as unanswered
     self.handshake_complete |= self.close_sent or self.transport.is_closing()
+
+@patch
+def handle_ping(self: WebSocketConnection):
+    "Answer a ping"
+    self.pings += 1
+    if self.pings <= MAX_PIPELINE: super(WebSocketConnection, self).handle_ping()
+    else: self.fail(1008, 'too many pings')
 
 @patch
 def handle_cont(self: WebSocketConnection, event: Frame):
