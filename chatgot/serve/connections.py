@@ -278,13 +278,6 @@ class WebSocketConnection(Connection, WebSocketsSansIOProtocol):
         # pongs don't wait for the client to take them
         if self.transport.get_write_buffer_size() > _MAX_OUTPUT: self.transport.abort()
 
-    def handle_connect(self, event: Request):
-        "Read no frames until the application has accepted the WebSocket"
-        super().handle_connect(event)
-        if self.transport.is_closing(): return
-        self.read_paused = True  # `receive` goes on
-        self.transport.pause_reading()
-
 # %% ../../nbs/serve/10_connections.ipynb #bd9277bd
 @patch
 async def send(
@@ -298,6 +291,15 @@ async def send(
     await super(WebSocketConnection, self).send(message)
     # uvicorn would report a handshake that was refused, or whose client has gone, as unanswered
     self.handshake_complete |= self.close_sent or self.transport.is_closing()
+
+# %% ../../nbs/serve/10_connections.ipynb #64d47355
+@patch
+def handle_connect(self: WebSocketConnection, event: Request):
+    "Read no frames until the application has accepted the WebSocket"
+    super(WebSocketConnection, self).handle_connect(event)
+    if self.transport.is_closing(): return
+    self.read_paused = True  # `receive` goes on
+    self.transport.pause_reading()
 
 @patch
 def handle_ping(self: WebSocketConnection):
