@@ -157,6 +157,8 @@ class _RequestSettings(SettingsSection):
     keys_file: str | None = Field(None, description='file with additional API keys, one per line')
     open: bool = Field(False, description='accept requests without a key even from other machines')
     max_tokens: PositiveInt = Field(4096, description='tokens a request may generate, over all its texts')
+    max_prompt_tokens: PositiveInt = Field(16_384, description=
+        'tokens a request may send, over all its prompts; never less than one context')
     max_bytes: PositiveInt = Field(1_000_000, description='size of a request in bytes')
     timeout: float = Field(120., gt=0, description='seconds a request may take')
     rate: PositiveInt | None = Field(None, description=

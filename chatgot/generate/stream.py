@@ -29,7 +29,7 @@ def split_at_stop(
     "Cut text before a stop string, or what may become one"
     starts = [i for stop in stops if (i := text.find(stop)) >= 0]
     if starts: return text[:min(starts)], '', True
-    hold = max((n for stop in stops for n in range(len(stop)) if text.endswith(stop[:n])), default=0)
+    hold = max((n for stop in stops for n in range(min(len(stop), len(text) + 1)) if text.endswith(stop[:n])), default=0)
     return text[:len(text) - hold], text[len(text) - hold:], False
 
 # %% ../../nbs/generate/05_stream.ipynb #f63911d0

@@ -4,18 +4,20 @@
 
 # %% auto #0
 __all__ = ['ERROR_RESPONSES', 'validation_error_body', 'add_error_handlers', 'server_error', 'complete_response',
-           'StreamedResponse', 'respond', 'CheckpointRequest', 'describe_model', 'add_openai_routes']
+           'StreamedResponse', 'respond', 'ParsedRequest', 'ParsingRoute', 'CheckpointRequest', 'describe_model',
+           'add_openai_routes']
 
 # %% ../../nbs/serve/08_openai.ipynb #e6769c25
 import asyncio
 import json
 import logging
 import time
-from typing import AsyncIterator, Literal
+from typing import AsyncIterator, Callable, Literal
 
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse, Response, StreamingResponse
+from fastapi.routing import APIRoute
 from pydantic import ValidationError
 from starlette.exceptions import HTTPException
 
@@ -32,9 +34,11 @@ from .served_model import ServedModel, stream_results, subscribe, wait_finished
 # %% ../../nbs/serve/08_openai.ipynb #986d3bbd
 def validation_error_body(e: RequestValidationError | ValidationError) -> dict:
     "The first invalid field of a request, as an error body"
+    # a hundred thousand unknown fields make as many errors, which would take long to list
+    if isinstance(e, ValidationError) and e.error_count() > 1000: return error_body(400, 'body: nearly all of it is wrong.')
     error = e.errors()[0]  # OpenAI's form has room for one
     field = '.'.join(str(p) for p in error['loc'] if p != 'body')
-    return error_body(400, f'{field or "body"}: {error["msg"]}', field or None, error['type'])
+    return error_body(400, f'{field or "body":.200}: {error["msg"]}', f'{field:.200}' or None, error['type'])
 
 # %% ../../nbs/serve/08_openai.ipynb #fb7c3e04
 async def _http_error(request: Request, e: HTTPException) -> Response:
@@ -85,7 +89,7 @@ async def complete_response(
         await asyncio.wait({disconnected, finished}, return_when=asyncio.FIRST_COMPLETED)
         if not finished.done(): return Response(status_code=499)  # nobody receives it, but it is logged
         finished.result()
-        return JSONResponse(builder.response())
+        return await server.in_thread(lambda: JSONResponse(builder.response()))
     finally:
         disconnected.cancel(); finished.cancel()
         engine.cancel(*builder.jobs)
@@ -126,13 +130,33 @@ async def respond(server: Server, request: GenerationRequest, http: Request) -> 
     "Respond to a request for generated text"
     log_record = http.state.log_record
     try:
-        served, builder = server.prepare(request, log_record)
+        served, builder = await server.in_thread(server.prepare, request, log_record)
         if request.stream: return StreamedResponse(server, served, builder, log_record)
         return await complete_response(server, served, builder, http)
     except QueueFull as e:
         raise RequestRefused(429, str(e), code='queue_full', **{'retry-after': '1'}) from None
     except (ChatGoTError, RequestRefused): raise
     except Exception as e: raise server_error(e, server.settings) from None
+
+# %% ../../nbs/serve/08_openai.ipynb #769e8857
+class ParsedRequest(Request):
+    "A request whose `json` is a validated object, made outside the event loop"
+    async def json(self) -> RequestBody:
+        "The body as the route's model; refused (400) if it is invalid"
+        model, body = self.scope['route'].body_field.field_info.annotation, await self.body()
+        try: return await self.app.state.server.in_thread(model.model_validate_json, body)
+        except ValidationError as e:
+            error = validation_error_body(e)['error']
+            raise RequestRefused(400, error['message'], error['param'], error['code']) from None
+
+class ParsingRoute(APIRoute):
+    "A route that reads its body as a `ParsedRequest`"
+    def get_route_handler(self) -> Callable:
+        "The handler that FastAPI makes, for a parsed request"
+        handle = super().get_route_handler()
+        async def handle_parsed(request: Request) -> Response:
+            return await handle(ParsedRequest(request.scope, request.receive))
+        return handle_parsed
 
 # %% ../../nbs/serve/08_openai.ipynb #05998ae8
 ERROR_RESPONSES = {'4XX': {'model': ErrorBody, 'description': 'The request is invalid or not allowed'},
@@ -190,6 +214,7 @@ def _add_model_routes(app: FastAPI, server: Server):
 
 # %% ../../nbs/serve/08_openai.ipynb #ef87ede2
 def add_openai_routes(app: FastAPI, server: Server):
-    "Add the routes under `/v1` to an application"
+    "Add the routes under `/v1` to an application; its `state.server` is set"
+    app.state.server, app.router.route_class = server, ParsingRoute
     _add_generation_routes(app, server)
     _add_model_routes(app, server)

@@ -10,6 +10,7 @@ __all__ = ['SAMPLING_FIELDS', 'request_settings', 'render_chat', 'request_prompt
 import re
 import secrets
 import time
+from functools import cache
 
 from fastcore.basics import patch
 
@@ -36,13 +37,16 @@ def request_settings(
     return sample_settings(base, **overrides | ({'tokens': tokens} if tokens else {}))
 
 # %% ../../nbs/serve/05_responses.ipynb #2daf29da
+def _words(text: str) -> str: return ' ' + ' '.join(re.findall(r'\w+', text.lower())) + ' '
+
 def _answering_character(request: ChatRequest, generator: TextGenerator) -> str | None:
     "Who answers: the request's `character`, the latest named answer, or a name in the system message"
     names = [m.name for m in request.messages if m.role == 'assistant' and m.name]
     if request.character or names: return request.character or names[-1]
     system = ' '.join(m.text for m in request.messages if m.role in ('system', 'developer'))
     if not system: return None
-    named = [n for n in generator.speakers if re.search(rf'\b{re.escape(n)}\b', system, re.I)]
+    words = _words(system)
+    named = [n for n in generator.speakers if _words(n) in words]
     return max(named, key=len, default=None)  # the longest: `Old DOG` rather than `DOG`
 
 # %% ../../nbs/serve/05_responses.ipynb #e8c7bc1a
@@ -85,7 +89,8 @@ def jobs_for(
     score: bool = False,  # also score the prompt's tokens
 ) -> list[Job]:  # n for the first prompt, n for the second …
     "Jobs for the engine; raises `ChatGoTError` for a prompt that can't be encoded"
-    encoded = [encode_prompt(tok, p) for p in prompts for _ in range(n)]
+    # once for each prompt: a long one takes a third of a second
+    encoded = [ids for p in prompts for ids in [encode_prompt(tok, p)]*n]
     settings = [s.model_copy(update={'seed': s.seed + i}) for i in range(len(encoded))]
     return [Job(tok, ids, job_settings, top, score) for ids, job_settings in zip(encoded, settings)]
 
@@ -105,6 +110,7 @@ class ResponseBuilder:
         self.request, self.name, self.tok, self.jobs, self.character = request, name, tok, jobs, character
         self.id, self.created = f'{self.id_prefix}-{secrets.token_hex(12)}', int(time.time())
         self.offsets = [0]*len(jobs)  # characters sent of each choice
+        self.token_text = cache(lambda token: tok.decode([token]))  # asked for again and again by log-probabilities
         self.started = [False]*len(jobs)  # whether the first chunk was built
 
     def _envelope(self, object: str) -> dict:
@@ -145,26 +151,25 @@ def choice(self: ResponseBuilder, i: int, chunks: list[TokenChunk], chunk: bool 
     self.started[i] = True
     text = (self.tok.decode(job.ids) if echo else '') + ''.join(c.text for c in chunks)
     scored = (job.scores if echo else []) + [(c.token, c.logprob, c.top) for c in chunks]
+    # the start of a prompt that is longer than the context is echoed, but has no log-probabilities
+    if echo and job.scores: self.offsets[i] = len(self.tok.decode(job.ids[:-len(job.scores)]))
     logprobs = None if self.request.logprobs is None else self._logprobs(i, scored)
     return dict(index=i, text=text, logprobs=logprobs, finish_reason=chunks[-1].finish if chunks else None)
 
 # %% ../../nbs/serve/05_responses.ipynb #eb3a98d3
-@patch
-def _token_text(self: ResponseBuilder, token: int) -> str: return self.tok.decode([token])
-
 @patch
 def _logprobs(
     self: ResponseBuilder,
     i: int,
     scored: list[tuple],  # token, log-probability, alternatives
 ) -> dict:
-    tokens, offsets = [self._token_text(t) for t, _, _ in scored], []
+    tokens, offsets = [self.token_text(t) for t, _, _ in scored], []
     for text in tokens:
         offsets.append(self.offsets[i])
         self.offsets[i] += len(text)
     alternatives = None
     if self.request.logprobs:
-        alternatives = [{self._token_text(t): p for t, p in top} or None for _, _, top in scored]
+        alternatives = [{self.token_text(t): p for t, p in top} or None for _, _, top in scored]
     return dict(tokens=tokens, token_logprobs=[p for _, p, _ in scored], top_logprobs=alternatives,
                 text_offset=offsets)
 
@@ -184,7 +189,7 @@ class ChatResponseBuilder(ResponseBuilder):
                 'delta' if chunk else 'message': message}
 
     def _scored_token(self, token: int, logprob: float) -> dict:
-        text = self._token_text(token)
+        text = self.token_text(token)
         return dict(token=text, logprob=logprob, bytes=list(text.encode('utf-8', 'replace')))
 
     def _chat_token(self, c: TokenChunk) -> dict:

@@ -4,12 +4,12 @@
 
 # %% auto #0
 __all__ = ['StopString', 'TokenIds', 'ERROR_TYPES', 'RequestBody', 'StreamOptions', 'GenerationRequest', 'CompletionRequest',
-           'ContentPart', 'Message', 'ChatRequest', 'Usage', 'TextLogprobs', 'TextChoice', 'Completion', 'TopToken',
-           'ChatToken', 'ChatLogprobs', 'ChatMessage', 'ChatChoice', 'ChatCompletion', 'Model', 'Models', 'ErrorDetail',
-           'ErrorBody', 'error_body']
+           'SocketRequest', 'ContentPart', 'Message', 'ChatRequest', 'Usage', 'TextLogprobs', 'TextChoice',
+           'Completion', 'TopToken', 'ChatToken', 'ChatLogprobs', 'ChatMessage', 'ChatChoice', 'ChatCompletion',
+           'Model', 'Models', 'ErrorDetail', 'ErrorBody', 'error_body']
 
 # %% ../../nbs/serve/02_schema.ipynb #9f4d3e84
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
@@ -46,17 +46,22 @@ class GenerationRequest(RequestBody):
     user: str | None = Field(None, description='ignored')
 
 # %% ../../nbs/serve/02_schema.ipynb #41bcb044
-TokenIds = Annotated[list[Annotated[int, Field(ge=0)]], Field(min_length=1)]
+TokenIds = Annotated[list[Annotated[int, Field(ge=0)]], Field(min_length=1, fail_fast=True)]
 _SEVERAL = Field(min_length=1, max_length=64)
 _Texts, _TokenLists = Annotated[list[str], _SEVERAL], Annotated[list[TokenIds], _SEVERAL]
 
 class CompletionRequest(GenerationRequest):
     "Continue a text"
     prompt: str | _Texts | TokenIds | _TokenLists | None = Field(
-        None, description="text or token ids, one or several; default: the run's own prompt")
+        None, description="text or token ids, one or several; default: the run's own prompt. "
+        'The model reads the end of a prompt that is longer than its context')
     logprobs: int | None = Field(
         None, ge=0, le=20, description='return log-probabilities, and this many alternatives')
     echo: bool = Field(False, description='repeat the prompt before the text')
+
+class SocketRequest(CompletionRequest):
+    "A message of a WebSocket, for which a browser can't set headers"
+    api_key: Any = Field(None, repr=False, description='the API key; one of another type is a wrong key, not a wrong request')
 
 # %% ../../nbs/serve/02_schema.ipynb #b0922159
 class ContentPart(RequestBody):
@@ -69,7 +74,7 @@ class Message(BaseModel):
     "A turn of a conversation; its role is user, assistant, system, developer, or the name of a character"
     model_config = ConfigDict(strict=True)
     role: str = Field(min_length=1, max_length=64, pattern=r'^[^:\n]+$')
-    content: str | list[ContentPart] | None
+    content: str | Annotated[list[ContentPart], Field(fail_fast=True)] | None
     name: str | None = Field(None, min_length=1, max_length=64, pattern=r'^[^:\n]+$',
                              description='the speaker, spelled as in the text')
 
@@ -82,9 +87,9 @@ class Message(BaseModel):
 # %% ../../nbs/serve/02_schema.ipynb #847a669f
 class ChatRequest(GenerationRequest):
     "Answer the last message of a conversation"
-    messages: list[Message] = Field(min_length=1)
+    messages: list[Message] = Field(min_length=1, fail_fast=True)
     max_completion_tokens: int | None = Field(None, ge=1, description='newer name of max_tokens')
-    character: str | None = Field(None, description='who answers, spelled as in the text')
+    character: str | None = Field(None, max_length=64, description='who answers, spelled as in the text')
     logprobs: bool | None = None
     top_logprobs: int | None = Field(None, ge=0, le=20)
 
@@ -189,7 +194,7 @@ class ErrorBody(BaseModel):
 
 # %% ../../nbs/serve/02_schema.ipynb #5b689539
 ERROR_TYPES = {401: 'authentication_error', 404: 'not_found_error', 429: 'rate_limit_error',
-               500: 'server_error', 504: 'timeout_error'}
+               500: 'server_error', 503: 'server_error', 504: 'timeout_error'}
 
 def error_body(
     status: int,  # HTTP status

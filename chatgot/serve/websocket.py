@@ -8,18 +8,18 @@ __all__ = ['add_websocket_route']
 # %% ../../nbs/serve/09_websocket.ipynb #f1fdd395
 import asyncio
 import time
+from typing import Any
 
 from fastapi import FastAPI, WebSocket, WebSocketDisconnect
 from fastapi.exceptions import RequestValidationError
 from pydantic import ValidationError
 
 from ..core.errors import ChatGoTError
-from ..core.files import parse_json
 from .engine import QueueFull
 from .openai import server_error, validation_error_body
 from .responses import ResponseBuilder
 from .router import Server
-from .schema import CompletionRequest, error_body
+from .schema import SocketRequest, error_body
 from .security import RequestRefused, client_address
 from .served_model import ServedModel, stream_results, subscribe
 
@@ -55,7 +55,7 @@ async def _generate(server: Server, socket: WebSocket, served: ServedModel, buil
     await socket.send_json(dict(done=True, usage=builder.usage()))
 
 # %% ../../nbs/serve/09_websocket.ipynb #897b99b2
-def _identify(server: Server, socket: WebSocket, key: str | None):
+def _identify(server: Server, socket: WebSocket, key: Any):
     "Note in the log record whose message this is: the owner of its key, or of the key of an earlier one"
     record = socket.state.log_record
     if key is not None or 'caller' not in record:
@@ -64,9 +64,9 @@ def _identify(server: Server, socket: WebSocket, key: str | None):
     server.authorizer.count(record['caller'])
 
 async def _handle_message(server: Server, socket: WebSocket, message: str):
-    body = parse_json(message, 'The message')
-    _identify(server, socket, body.pop('api_key', None))
-    served, builder = server.prepare(CompletionRequest.model_validate(body), socket.state.log_record)
+    request = await server.in_thread(SocketRequest.model_validate_json, message)
+    _identify(server, socket, request.api_key)
+    served, builder = await server.in_thread(server.prepare, request, socket.state.log_record)
     await _generate(server, socket, served, builder)
 
 # %% ../../nbs/serve/09_websocket.ipynb #bd40d163
