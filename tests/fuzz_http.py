@@ -24,7 +24,6 @@ from served import ADMIN_KEY, KEY, Server, run_async, train_farm, wait_for
 BATCH, LIMIT = 48, 30  # cases at the same time; seconds in which each must have ended
 # A client may be slow for 0.4 s, so that a case that stops in the middle ends soon
 SETTINGS = 'serve.client_timeout=0.4', 'serve.timeout=5', 'serve.max_tokens=64', 'serve.max_bytes=50000', 'serve.slots=4'
-LEAVE = 'close', 'half', 'reset', 'stay'  # what the client does after its last byte; most stay
 
 
 @dataclass(frozen=True)
@@ -32,7 +31,7 @@ class Case:
     "What one client sends over a connection of its own"
     data: bytes
     pieces: int = 1  # in which it arrives
-    leave: str = 'stay'
+    leave: str = 'stay'  # or close, reset, half: what the client does after its last byte
 
 
 # --- requests ---
@@ -185,21 +184,25 @@ class Handshake(Case):
 
 async def play(port, case):
     "Be the client of a case; returns what it received, or None if the connection didn't end in time"
+    try: return await asyncio.wait_for(converse(port, case), LIMIT)
+    except asyncio.TimeoutError: return None
+
+
+async def converse(port, case):
+    "Send what a case consists of, and receive until the end"
     reader, writer = await asyncio.open_connection('127.0.0.1', port, limit=1 << 24)
     received = b''
     try:
-        async with asyncio.timeout(LIMIT):
-            for data in (case.data, getattr(case, 'frames', b'')):
-                step = max(1, -(-len(data)//case.pieces))
-                for i in range(0, len(data), step):
-                    writer.write(data[i:i + step])
-                    await writer.drain()
-                    if case.pieces > 1: await asyncio.sleep(.01)
-                if isinstance(case, Handshake) and not received: received = await reader.read(1 << 16)
-            if case.leave == 'half' and writer.can_write_eof(): writer.write_eof()
-            if case.leave == 'reset': writer.transport.abort()
-            if case.leave not in ('close', 'reset'): received += await reader.read()
-    except TimeoutError: return None
+        for data in (case.data, getattr(case, 'frames', b'')):
+            step = max(1, -(-len(data)//case.pieces))
+            for i in range(0, len(data), step):
+                writer.write(data[i:i + step])
+                await writer.drain()
+                if case.pieces > 1: await asyncio.sleep(.01)
+            if isinstance(case, Handshake) and not received: received = await reader.read(1 << 16)
+        if case.leave == 'half' and writer.can_write_eof(): writer.write_eof()
+        if case.leave == 'reset': writer.transport.abort()
+        if case.leave not in ('close', 'reset'): received += await reader.read()
     except OSError: pass  # a reset is an end, too
     finally: writer.close()
     return received

@@ -43,6 +43,9 @@ class Server:
         self.http = httpx.Client(base_url=self.url, headers={'authorization': f'Bearer {KEY}'}, timeout=30)
         if wait_ready: wait_for(self.ready, self)
 
+    def __enter__(self): return self
+    def __exit__(self, *_): self.stop()
+
     def output(self, stream='err'): return (self.folder/stream).read_text() if (self.folder/stream).exists() else ''
 
     def ready(self):

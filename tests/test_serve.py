@@ -77,43 +77,37 @@ def test_disconnecting_frees_the_slots(server):
 
 
 def test_keys_are_not_guessed(runs):
-    "30 keys a minute, whatever address the client claims to have; each is logged, and who has a key already isn't locked out"
-    server = Server(runs, 'serve.slots=1')
-    def models(key, i): return httpx.get(f'{server.url}/v1/models', headers={'authorization': f'Bearer {key}', 'x-forwarded-for': f'10.0.0.{i}'}).status_code
-    assert server.http.get('/v1/models').status_code == 200
-    statuses = [models(f'wrong key {i}', i) for i in range(60)]
-    assert statuses == sorted(statuses) and set(statuses) == {401, 429} and statuses.count(401) < 60
-    assert models('another', 1) == models(served.ADMIN_KEY, 2) == 429 and models(KEY, 3) == 200
-    wait_for(lambda: server.output('out').count('"status": 4') == 62, server)
-    assert '10.0.0.' not in server.output('out')
-    assert server.stop() == 0
+    "Two keys a minute, whatever address the client claims to have; each is logged, and who has used a key isn't locked out"
+    with Server(runs, 'serve.slots=1', 'serve.key_attempts=2') as server:
+        def models(key, i): return httpx.get(f'{server.url}/v1/models', headers={'authorization': f'Bearer {key}', 'x-forwarded-for': f'10.0.0.{i}'}).status_code
+        assert [models(key, i) for i, key in enumerate((KEY, 'wrong key', 'another one', served.ADMIN_KEY, KEY))] == [200, 401, 429, 429, 200]
+        wait_for(lambda: server.output('out').count('"status": 4') == 3, server)
+        assert '10.0.0.' not in server.output('out')
 
 
 def test_sockets_without_a_key(runs):
     "There may be few of them, and not for long; meanwhile the server answers"
-    server = Server(runs, 'serve.slots=1', 'serve.client_timeout=3')
-    before = server.resources()
-    sockets = [socket.create_connection(('127.0.0.1', server.port)) for _ in range(100)]
-    for s in sockets: s.sendall(fuzz_http.SOCKET(auth=None).data)
-    answers = [s.recv(1 << 16).split()[1] for s in sockets]
-    assert answers.count(b'101') == 16 and answers.count(b'429') == 84
-    assert server.http.get('/v1/models').status_code == 200
-    for s in sockets:
-        while s.recv(1 << 16): pass  # until it is closed
-    wait_for(lambda: server.resources()['descriptors'] <= before['descriptors'] + 1, server)
-    assert server.stop() == 0
+    with Server(runs, 'serve.slots=1', 'serve.client_timeout=1.5') as server:
+        before = server.resources()
+        sockets = [socket.create_connection(('127.0.0.1', server.port)) for _ in range(100)]
+        for s in sockets: s.sendall(fuzz_http.SOCKET(auth=None).data)
+        answers = [s.recv(1 << 16).split()[1] for s in sockets]
+        assert answers.count(b'101') >= 16 and answers.count(b'429') > 60 and len(set(answers)) == 2
+        assert server.http.get('/v1/models').status_code == 200
+        for s in sockets:
+            while s.recv(1 << 16): pass  # until it is closed
+        wait_for(lambda: server.resources()['descriptors'] <= before['descriptors'] + 1, server)
 
 
 def test_headers_take_no_memory(runs):
     "Twenty clients send as many headers as the server takes"
-    server = Server(runs, 'serve.slots=1')
-    before = server.resources()['memory']
-    for _ in range(20):
-        with socket.create_connection(('127.0.0.1', server.port)) as s, contextlib.suppress(ConnectionError):
-            s.sendall(b'GET / HTTP/1.1\r\n')
-            for i in range(2000): s.sendall(b'x-%d: ' % i + b'y'*7000 + b'\r\n')
-    assert server.resources()['memory'] < before + 30
-    assert server.stop() == 0
+    with Server(runs, 'serve.slots=1') as server:
+        before = server.resources()['memory']
+        for _ in range(20):
+            with socket.create_connection(('127.0.0.1', server.port)) as s, contextlib.suppress(ConnectionError):
+                s.sendall(b'GET / HTTP/1.1\r\n')
+                for i in range(2000): s.sendall(b'x-%d: ' % i + b'y'*7000 + b'\r\n')
+        assert server.resources()['memory'] < before + 30
 
 
 def test_fuzzed(runs): fuzz_http.run(96, 7, runs)

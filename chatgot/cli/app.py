@@ -61,9 +61,10 @@ def _end(e: BaseException):
     code, message = _explain(e)
     # standard error may be on the full disk too
     with suppress(OSError): message and print(message, file=sys.stderr)
-    try: sys.stdout.flush()
-    # Python would try once more at exit, and complain
-    except OSError: os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    for stream in sys.stdout, sys.stderr:
+        try: stream.flush()
+        # Python would try once more at exit, and complain
+        except OSError: os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
     if message == _BUG: raise e
     sys.exit(code)
 

@@ -26,7 +26,7 @@ from pydantic import BaseModel
 from ..core.errors import ChatGoTError
 from ..core.settings import ServeSettings
 from ..train.run_folder import Run
-from .connections import Connections, allow_descriptors, uvicorn_config
+from .connections import BACKLOG, Connections, allow_descriptors, uvicorn_config
 from .openai import ERROR_RESPONSES, add_error_handlers, add_openai_routes
 from .router import Server
 from .security import PUBLIC_PATHS, RequestRefused, SecurityMiddleware, check_address
@@ -116,7 +116,7 @@ def make_app(
 # %% ../../nbs/serve/11_app.ipynb #a4249abf
 def _bind(s: ServeSettings) -> socket.socket:
     family = socket.AF_INET6 if ':' in s.host else socket.AF_INET
-    try: return socket.create_server((s.host, s.port), family=family, backlog=2048)
+    try: return socket.create_server((s.host, s.port), family=family, backlog=BACKLOG)
     except OSError as e: raise ChatGoTError(f"Can't listen at {s.host}, port {s.port}: {e.strerror or e}. "
                                             'Choose another with --host or --port.') from None
 

@@ -157,7 +157,8 @@ def client_network(
     "What limits per address count: an IPv4 address, or the /64 network of an IPv6 address"
     try: ip = ip_address(address)
     except ValueError: return address
-    return address if ip.version == 4 else str(ip_network((ip, 64), strict=False))
+    ip = getattr(ip, 'ipv4_mapped', None) or ip  # of a socket that listens to both
+    return str(ip if ip.version == 4 else ip_network((ip, 64), strict=False))
 
 # %% ../../nbs/serve/03_security.ipynb #f07bfa07
 @patch

@@ -8,6 +8,7 @@ __all__ = ['add_websocket_route']
 # %% ../../nbs/serve/09_websocket.ipynb #f1fdd395
 import asyncio
 import time
+from typing import Any
 
 from fastapi import FastAPI, WebSocket, WebSocketDisconnect
 from fastapi.exceptions import RequestValidationError
@@ -43,20 +44,18 @@ async def _generate(server: Server, socket: WebSocket, served: ServedModel, buil
     engine = served.submit(*builder.jobs)
     sending = asyncio.create_task(_send_chunks(server, socket, builder, changed))
     receiving = asyncio.create_task(_receive(socket))
-    try:
-        await asyncio.wait({sending, receiving}, return_when=asyncio.FIRST_COMPLETED)
-        if receiving.done(): receiving.result()
-        else: sending.result()
-        await socket.send_json(dict(done=True, usage=builder.usage()))
+    try: await asyncio.wait({sending, receiving}, return_when=asyncio.FIRST_COMPLETED)
     finally:
         sending.cancel(); receiving.cancel()
-        # both may have failed at the same time
-        await asyncio.gather(sending, receiving, return_exceptions=True)
         engine.cancel(*builder.jobs)
         server.log_response(builder, socket.state.log_record, started)
+    await asyncio.wait({sending, receiving})  # so that nothing else is sent at the same time
+    errors = [t.exception() for t in (receiving, sending) if not t.cancelled()]
+    if error := next(filter(None, errors), None): raise error
+    await socket.send_json(dict(done=True, usage=builder.usage()))
 
 # %% ../../nbs/serve/09_websocket.ipynb #897b99b2
-def _identify(server: Server, socket: WebSocket, key: str | None):
+def _identify(server: Server, socket: WebSocket, key: Any):
     "Note in the log record whose message this is: the owner of its key, or of the key of an earlier one"
     record = socket.state.log_record
     if key is not None or 'caller' not in record:
