@@ -177,7 +177,8 @@ def end_of(folder, args, **where):
     return None if hung else p.exitcode, read(folder/'out'), read(folder/'err')
 
 
-def read(path): return path.read_text(errors='replace') if path.exists() else ''
+# as it was printed: a progress bar is told by its carriage returns
+def read(path): return path.read_bytes().decode(errors='replace') if path.exists() else ''
 
 
 def check_end(code, out, err, expected=None):

@@ -8,6 +8,7 @@ error, and in the end has no more descriptors, threads or memory than before. A 
 import argparse
 import asyncio
 import json
+import os
 import re
 import struct
 import tempfile
@@ -24,6 +25,7 @@ from served import ADMIN_KEY, KEY, Server, run_async, train_farm, wait_for
 BATCH, LIMIT = 48, 30  # cases at the same time; seconds in which each must have ended
 # A client may be slow for 0.4 s, so that a case that stops in the middle ends soon
 SETTINGS = 'serve.client_timeout=0.4', 'serve.timeout=5', 'serve.max_tokens=64', 'serve.max_bytes=50000', 'serve.slots=4'
+POOLS = 2 + os.cpu_count() + 4  # threads that stay: those for requests, and asyncio's own
 
 
 @dataclass(frozen=True)
@@ -239,7 +241,7 @@ class Fuzzed:
         "Afterwards nothing is left of the cases"
         def as_before():
             now = self.server.resources()
-            return now['descriptors'] <= before['descriptors'] + 2 and now['threads'] <= before['threads'] + 2
+            return now['descriptors'] <= before['descriptors'] + 2 and now['threads'] <= before['threads'] + POOLS
         try: wait_for(as_before, self.server, 30)
         finally: print('before', before, 'after', self.server.resources())
         assert self.server.resources()['memory'] < before['memory'] + 100
