@@ -28,6 +28,12 @@ def place(error: BaseException) -> str:
     return f'{type(error).__name__} in {Path(frames[-1].filename).name}, {frames[-1].name}: {frames[-1].line}'
 
 
+def each(strategy, n: int, seed: int, function):
+    "Call a function with so many values of a strategy, the same for the same seed"
+    generate = settings(max_examples=n, deadline=None, database=None, phases=[Phase.generate], suppress_health_check=list(HealthCheck))
+    seeded(seed)(generate(given(strategy)(function)))()
+
+
 def fuzz(target: str, cases: int, seed: int) -> tuple[int, dict[str, tuple]]:
     "How many cases were tried, the examples first; for each place that failed how often, the first case, its traceback"
     module, failures, counts = importlib.import_module(TARGETS[target]), {}, Counter()
@@ -40,8 +46,7 @@ def fuzz(target: str, cases: int, seed: int) -> tuple[int, dict[str, tuple]]:
                 failures.setdefault(place(e), (case, ''.join(traceback.format_exception(e, limit=-8))))
 
         for case in module.EXAMPLES: attempt(case)
-        generate = settings(max_examples=cases, deadline=None, database=None, phases=[Phase.generate], suppress_health_check=list(HealthCheck))
-        seeded(seed)(generate(given(module.cases)(attempt)))()
+        each(module.cases, cases, seed, attempt)
     return counts['cases'], {p: (counts[p], *f) for p, f in failures.items()}
 
 

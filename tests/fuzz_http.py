@@ -17,9 +17,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import httpx
-from hypothesis import HealthCheck, Phase, given, seed as seeded, settings
 from hypothesis import strategies as st
 
+from fuzz import each
 from served import ADMIN_KEY, KEY, Server, run_async, train_farm, wait_for
 
 BATCH, LIMIT = 48, 30  # cases at the same time; seconds in which each must have ended
@@ -282,11 +282,7 @@ def run(cases: int, seed: int, root: Path | None = None):
 def generate(n, seed):
     "So many cases"
     cases = []
-    @seeded(seed)
-    @settings(max_examples=n, database=None, deadline=None, phases=[Phase.generate], suppress_health_check=list(HealthCheck))
-    @given(st.one_of(plain, plain, sockets))
-    def add(case): cases.append(case)
-    add()
+    each(st.one_of(plain, plain, sockets), n, seed, lambda case: cases.append(case))
     return cases
 
 

@@ -2,7 +2,6 @@
 
 `Watch` looks for scripts that ran, dialogs, requests to elsewhere, and elements or links that such a text became."""
 import re
-import signal
 import time
 
 import pytest

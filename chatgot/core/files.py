@@ -14,7 +14,6 @@ import json
 import os
 import shutil
 import stat
-import tempfile
 import time
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -136,7 +135,7 @@ def read_file(
 def parse_json(
     text: str | bytes,
     what: str = 'The text',  # that the message begins with
-    kind: type = dict,  # of the value
+    kind: type = dict,  # of the value; or list
 ) -> Any:
     "A JSON value of a given type; a `ChatGoTError` if it isn't one, or is nested too deeply"
     # bytes could also be UTF-16, as json guesses
@@ -147,13 +146,13 @@ def parse_json(
     if type(value) is kind: return value
     raise ChatGoTError(f'{what} should hold a JSON {_JSON_NAMES[kind]}, not a {type(value).__name__}.')
 
-_JSON_NAMES = {dict: 'object', list: 'array', str: 'string', int: 'integer', float: 'number'}
+_JSON_NAMES = {dict: 'object', list: 'array'}
 
 # %% ../../nbs/core/04_files.ipynb #3608a74d
 def read_json(
     path: str | Path,
     max_bytes: int = 1 << 26,  # a larger file is an error
-    kind: type = dict,  # of the value
+    kind: type = dict,  # of the value; or list
 ) -> Any:
     "A JSON file's value; a `ChatGoTError` if it can't be read or isn't of that type"
     return parse_json(read_file(path, max_bytes), str(path), kind)

@@ -103,7 +103,6 @@ def read_settings_file(
 def _read_dotenv() -> dict[str, str | None]:  # None: a name without a value
     "The variables in the working directory's `.env`, if there is one"
     if not Path('.env').exists(): return {}
-    from chatgot.core.files import read_file  # slow to import
     try: return dotenv_values(stream=StringIO(read_file('.env', 1 << 20).decode()))
     except UnicodeDecodeError as e: raise ChatGoTError(f'.env is not UTF-8 text: {e}.') from None
 

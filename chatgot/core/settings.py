@@ -183,11 +183,6 @@ class _RequestSettings(SettingsSection):
         'origins whose web pages may call the API, such as https://example.org')
     log_prompts: bool = Field(False, description='include prompts and generated texts in the access log')
 
-    @field_validator('api_keys', 'cors', 'trusted_proxies', mode='before', check_fields=False)
-    @classmethod
-    def _split_commas(cls, v: Any) -> Any:
-        return [s.strip() for s in v.split(',') if s.strip()] if isinstance(v, str) else v
-
 # %% ../../nbs/core/02_settings.ipynb #6d68df7c
 class _ConnectionSettings(SettingsSection):
     "What the clients of a server may take before and beside their requests"
@@ -212,6 +207,10 @@ class _ConnectionSettings(SettingsSection):
 # %% ../../nbs/core/02_settings.ipynb #3e0cc5ca
 class ServeSettings(_ConnectionSettings, _RequestSettings):
     "The HTTP API of a model"
+    @field_validator('api_keys', 'cors', 'trusted_proxies', mode='before')
+    @classmethod
+    def _split_commas(cls, v: Any) -> Any:
+        return [s.strip() for s in v.split(',') if s.strip()] if isinstance(v, str) else v
 
 # %% ../../nbs/core/02_settings.ipynb #7d647c6b
 class Settings(SettingsSection):

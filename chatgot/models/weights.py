@@ -111,7 +111,9 @@ def _check_shapes(cfg: ModelConfig, shapes: dict[str, tuple[int, ...]]) -> int |
     if cfg.n_layer > len(shapes) + 1000: raise ChatGoTError(f'{len(shapes)} tensors are too few for n_layer={cfg.n_layer}.')
     # LoRA's corrections, saved during fine-tuning
     rank = next((shape[0] for k, shape in shapes.items() if k.endswith('.a') and shape), None)
-    expected = shapes if cfg.family == 'ngram' else {k: tuple(p.shape) for k, p in empty_model(cfg, rank).named_parameters()}  # n-grams have as many tensors as contexts
+    # n-grams have as many tensors as lengths of contexts
+    expected = shapes if cfg.family == 'ngram' else {
+        k: tuple(p.shape) for k, p in empty_model(cfg, rank).named_parameters()}
     for k in sorted(expected.keys() | shapes.keys()):
         if expected.get(k) != shapes.get(k): raise ChatGoTError(
             f'{k} is {shapes.get(k, "missing")}, not {expected.get(k, "in such a model")}.')

@@ -163,13 +163,16 @@ def refuse(
                         client=self.client[0] if self.client else '', id=secrets.token_hex(8)))
 
 # %% ../../nbs/serve/10_connections.ipynb #2f3f1dc8
+def _disconnect(cycle: RequestResponseCycle):
+    "Tell the application that the client of its request has gone"
+    cycle.disconnected = True
+    cycle.message_event.set()
+
 @patch
 def _may_answer(self: HttpConnection) -> bool:
     if self.is_idle(): return True
     if self.cycle is not self.running or self.cycle.response_started: return False
-    # the application waits for a body that won't come
-    self.cycle.disconnected = True
-    self.cycle.message_event.set()
+    _disconnect(self.cycle)  # the application waits for a body that won't come
     return True
 
 @patch
@@ -235,9 +238,7 @@ def _start_asgi_task(self: HttpConnection, cycle: RequestResponseCycle, app):
 def connection_lost(self: HttpConnection, exc: Exception | None):
     "Tell the request that is being answered; uvicorn tells the one that arrived last"
     super(HttpConnection, self).connection_lost(exc)
-    if not self.running: return
-    self.running.disconnected = True
-    self.running.message_event.set()
+    if self.running: _disconnect(self.running)
 
 @patch
 def on_response_complete(self: HttpConnection):

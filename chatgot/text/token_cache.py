@@ -21,7 +21,7 @@ from fastcore.basics import patch
 from tqdm import tqdm
 
 from ..core.errors import ChatGoTError
-from ..core.files import cache_dir, write_atomic
+from ..core.files import cache_dir, read_json, write_atomic
 from .bpe import split_at_spaces
 from .corpus import Corpus
 from .sources import process_lock
@@ -135,8 +135,8 @@ class _PartialFile:
     ):
         self.path, self.record = path.with_suffix('.part'), path.with_suffix('.json')
         self.chunks, self.bytes = 0, 0
-        try: chunks, size = json.loads(self.record.read_text())
-        except (OSError, ValueError): return  # nothing was recorded, or the record is damaged: begin anew
+        try: chunks, size = read_json(self.record, 1 << 16, list)
+        except (ChatGoTError, ValueError): return  # nothing was recorded, or the record is damaged: begin anew
         if self.path.exists() and self.path.stat().st_size >= size: self.chunks, self.bytes = chunks, size
 
     def write(self,

@@ -9,7 +9,6 @@ __all__ = ['verify_checkpoint', 'load_checkpoint', 'read_state', 'Checkpoints']
 import hashlib
 import json
 import logging
-import math
 import os
 import re
 import zipfile

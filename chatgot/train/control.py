@@ -16,7 +16,7 @@ from fastcore.basics import patch
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 
 from ..core.distributed import broadcast_from_rank0
-from ..core.errors import ChatGoTError, did_you_mean, printable
+from ..core.errors import ChatGoTError, did_you_mean, is_encodable, printable
 from ..core.settings import SampleSettings, one_line
 from .callbacks import Diverged, PlanCallback, TrainingState
 
@@ -35,10 +35,8 @@ class Request(BaseModel):
     @field_validator('*')
     @classmethod
     def _is_text(cls, v: Any) -> Any:
-        # half of a surrogate pair can be written in JSON, but it can be neither encoded nor printed
         for text in [v] if isinstance(v, str) else v if isinstance(v, list) else []:
-            if not text.isascii() and any('\ud800' <= c <= '\udfff' for c in text):
-                raise ValueError('holds half of a surrogate pair, which is no character')
+            if not is_encodable(text): raise ValueError('holds half of a surrogate pair, which is no character')
         return v
 
 # %% ../../nbs/train/06_control.ipynb #fdd6ceff

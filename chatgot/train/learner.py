@@ -9,7 +9,8 @@ __all__ = ['FIXED_SETTINGS', 'with_known_prompt', 'memory_errors', 'lm_learner',
 # %% ../../nbs/train/04_learner.ipynb #d813e33a
 import signal
 import sys
-import tempfile, threading
+import tempfile
+import threading
 from contextlib import contextmanager
 from dataclasses import replace
 from typing import Callable, Iterable, Iterator
@@ -34,11 +35,11 @@ from ..models.base import LanguageModel, ModelConfig, n_params
 from ..models.factory import build_model
 from ..models.lora import add_lora
 from ..models.weights import empty_model
+
+# %% ../../nbs/train/04_learner.ipynb #491f007f
 from ..generate.sampling import GROUP_SIZE, sample_settings
 from ..generate.speculative import NGramDraft
 from ..generate.stream import stream
-
-# %% ../../nbs/train/04_learner.ipynb #491f007f
 from .callbacks import (CountSteps, DivergenceGuard, EarlyStopping, Evaluation, LRSchedule,
                                      MetricsLogger, SampleText, SaveCheckpoints, StopTraining, Tracker,
                                      TrainingState)

@@ -105,8 +105,11 @@ def _new_folder(out: str | Path, name: str | None, corpus: str) -> Path:
                        f'Choose another name, resume it (chatgot resume {Path(out)/name}) or delete it.')
 
 # %% ../../nbs/train/09_run.ipynb #c7ea3242
-def _check_disk_space(need: int, folder: Path):
-    "A `ChatGoTError` if less than `need` bytes are free"
+def _check_disk_space(learn: StepLearner, folder: Path):
+    "A `ChatGoTError` if there is no room for the checkpoints of a learner's run"
+    # at most 12 bytes per parameter, in float32: the weights, and two moments of AdamW;
+    # besides keep_last, there are the best checkpoint and the one being written
+    need = 12*n_params(learn.model)*(learn.settings.train.keep_last + 2)
     if need <= (free := shutil.disk_usage(folder).free): return
     raise ChatGoTError(
         f'There is no room for the run: its checkpoints need about {need/1e6:.0f} MB '
@@ -119,9 +122,7 @@ def _make_folder(learn: StepLearner, name: str | None, out: str | Path) -> Run:
     folder = _new_folder(out, name, s.data.corpus)
     # of processes that want one name, it goes to the first that is ready
     with atomic_folder(folder) as tmp:
-        # at most 12 bytes per parameter, in float32: the weights, and two moments of AdamW;
-        # besides keep_last, there are the best checkpoint and the one being written
-        _check_disk_space(12*n_params(learn.model)*(s.train.keep_last + 2), folder.parent)
+        _check_disk_space(learn, folder.parent)
         learn.dls.tok.save(tmp/'tokenizer.json')
         write_atomic(tmp/'config.yaml', settings_to_yaml(s))
         write_checksums(tmp, RUN_FILES)
@@ -313,7 +314,7 @@ def _check_trainable(run: Run, checkpoint: Path, s: Settings, like: StepLearner 
         load_checkpoint(learn, checkpoint)
         x_BT, y_BT = learn.dls.train.one_batch()
         with torch.no_grad(): lm_loss(learn.model.forward(x_BT), y_BT)
-    _check_disk_space(12*n_params(learn.model)*(s.train.keep_last + 2), run.folder.parent)
+    _check_disk_space(learn, run.folder.parent)
 
 # %% ../../nbs/train/09_run.ipynb #c8bbb1f7
 def _branch_name(run: Run, step: int) -> str:

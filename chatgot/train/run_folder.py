@@ -9,16 +9,15 @@ __all__ = ['RUN_FILES', 'Run', 'is_metrics', 'is_sample', 'is_event', 'list_runs
 import copy
 import math
 import os
-import re
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Callable, Iterator
+from typing import TYPE_CHECKING, Any, Iterator
 
 from fastcore.basics import patch
 from filelock import FileLock, Timeout
 
-from ..core.errors import ChatGoTError, did_you_mean
+from ..core.errors import ChatGoTError, did_you_mean, is_encodable
 from ..core.files import damaged_files, read_jsonl
 from ..core.presets import read_settings_file
 from ..core.settings import Settings, validate_settings
@@ -77,7 +76,7 @@ def _unchanged(self: Run, name: str) -> Path:
 # %% ../../nbs/train/07_run_folder.ipynb #0cb21b42
 def _is_number(v: Any) -> bool: return type(v) is float or type(v) is int and abs(v) < 2**63
 
-def _is_text(v: Any) -> bool: return isinstance(v, str) and not re.search('[\ud800-\udfff]', v)
+def _is_text(v: Any) -> bool: return isinstance(v, str) and is_encodable(v)
 
 def is_metrics(
     record: dict,  # a line of metrics.jsonl

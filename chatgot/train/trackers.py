@@ -9,7 +9,6 @@ __all__ = ['SYSTEM_METRICS', 'EXPERIMENT_TRACKERS', 'RunWriter', 'ExperimentLogg
 # %% ../../nbs/train/08_trackers.ipynb #60e7f32a
 import hashlib
 import html
-import json
 import logging
 import queue
 import threading
