@@ -10,7 +10,7 @@ function el(tag, props = {}, ...children) {
 const percent = p => (100 * p).toFixed(p >= 0.0995 ? 0 : p >= 0.001 ? 1 : 2) + " %";
 const showWhitespace = text => JSON.stringify(text).slice(1, -1).replaceAll('\\"', '"').replaceAll(" ", "␣");
 
-// Likely tokens stay plain, unlikely ones turn from yellow to red; the same scale as `probability_color` in lab/03_widgets.ipynb
+// Likely tokens stay plain, unlikely ones turn from yellow to red; the same scale as `probability_color` in lab/04_widgets.ipynb
 function probabilityColor(p) {
   const s = Math.sqrt(Math.min(Math.abs(Math.log10(Math.min(Math.max(p, 1e-9), 1))), 3) / 3);
   return `hsl(${50 - 45 * s} 90% 50% / ${0.6 * s})`;
