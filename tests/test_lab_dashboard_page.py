@@ -100,6 +100,37 @@ def test_the_dashboard_stays_after_the_end(dash):
     expect(dash.find('.results')).to_be_hidden()
 
 
+def test_hide_by_legend(dash):
+    "It stays hidden when new values come, and after a reset; the other series go on"
+    shown = dash.find('.curves table tbody th')
+    expect(shown).to_have_text(['first try', 'wider', 'train', 'validation'])
+    hide = dash.find('.curves .chart-legend').get_by_role('button', name='wider', exact=True)
+    hide.click()
+    expect(hide).to_have_attribute('aria-pressed', 'false')
+    dash.find('.curves .chart-legend').get_by_role('button', name='first try, validation').click()
+    dash.send('add', status=status(step=2100), rows=rows(2000, 2110))
+    expect(shown).to_have_text(['first try', 'first try, validation', 'train', 'validation'])
+    dash.send('reset', **reset())
+    expect(shown).to_have_text(['first try', 'first try, validation', 'train', 'validation'])
+
+
+def test_any_figure_on_either_axis(dash):
+    caption = dash.find('.curves caption')
+    show, by = dash.find('.tools').get_by_label('show'), dash.find('.tools').get_by_label('by')
+    expect(caption).to_have_text('loss (nats per token) by step')
+    show.select_option('grad_norm')
+    by.select_option('tokens')
+    expect(caption).to_have_text('gradient norm by tokens')
+    show.select_option('val_loss')
+    by.select_option('reward')
+    expect(caption).to_have_text('validation loss (nats per token) by reward')
+    show.select_option('reward')
+    by.select_option('seconds')
+    expect(dash.find('.curves tbody tr').last).to_contain_text('40')  # every fifth row has one
+    dash.root.get_by_label('log scale').check()
+    expect(caption).to_have_text('reward by time, logarithmic')
+
+
 def test_gallery(dash, page):
     slider, text = dash.find('input.through'), dash.find('.column .text')
     expect(text).to_have_count(2)
@@ -151,9 +182,9 @@ def test_compare_and_differences(dash):
     dash.tab('Settings')
     expect(dash.find('tr.differs th')).to_have_text(['model.n_embd', 'train.lr'])
     dash.root.get_by_label('only differences').check()
-    expect(dash.find('tbody tr:visible')).to_have_count(2)
+    expect(dash.find('.settings-of-run tbody tr:visible')).to_have_count(2)
     dash.root.get_by_label('find').fill('LR')
-    expect(dash.find('tbody tr:visible')).to_have_count(1)
+    expect(dash.find('.settings-of-run tbody tr:visible')).to_have_count(1)
 
 
 def test_events(dash):
@@ -168,9 +199,9 @@ def test_panels_and_inside(dash):
     expect(dash.find('.panels section:visible h4')).to_have_text(['Reward', 'Machine %', 'Memory now MB'])
     dash.tab('Inside')
     expect(dash.find('.histograms figure')).to_have_count(6)
-    dash.find('.inside').get_by_label('as').select_option('heat map')
+    dash.find('.inside select').last.select_option('heat map')
     expect(dash.find('.heat canvas')).to_have_attribute('aria-label', 'gradient norm of 6 blocks from step 100 to 1900, between 0.12 and 0.743')
-    dash.find('.inside').get_by_label('show').select_option('dead')
+    dash.find('.inside select').first.select_option('dead')
     expect(dash.find('.hint')).to_contain_text('stopped learning')
 
 

@@ -66,7 +66,9 @@ class DashboardView {
     this.results = el("div", { className: "results" });
     this.gallery = new Gallery();
     this.notes = new Notes(message => model.send(message));
-    this.tabs = new Tabs([["Samples", this.gallery], ["Panels", new Panels(memory)], ["Inside", new Inside(memory, change)], ["Settings", new SettingsTable()], ["Notes", this.notes], ["Log", new EventLog()]], memory, change);
+    const views = [["Samples", this.gallery], ["Panels", new Panels(memory)], ["Inside", new Inside(memory, change)], ["Settings", new SettingsTable()], ["Notes", this.notes], ["Log", new EventLog()]];
+    this.tabs = new Tabs(views, memory, change);
+    this.parts = [this.curves, ...views.map(([, view]) => view)];
     this.root = attributes(el("div", { className: "chatgot dash" }, this.head.el, this.controls.el, this.actions.el, this.notices.el, this.tiles.el, this.curves.el, this.controls.forms, this.results, this.tabs.el),
       { role: "region", "aria-label": "dashboard of a training run" });
     this.root.dashboard = this; // for a browser's console
@@ -124,8 +126,7 @@ class DashboardView {
   paint() { for (const part of [this.tiles, this.curves, this.tabs]) part.paint(this.store); }
 
   remove() {
-    this.notes.save();
-    this.gallery.stop();
+    for (const part of this.parts) part.remove?.();
     this.sight.disconnect();
     cancelAnimationFrame(this.frame);
   }

@@ -9,6 +9,8 @@ const megabytes = v => v < 1e4 ? `${v.toFixed(0)} MB` : `${(v / 1e3).toFixed(1)}
 const FORMATS = { train_loss: fixed(3), val_loss: fixed(4), loss: fixed(4), lr: v => short3(v), grad_norm: fixed(2), tokens_per_s: short, mfu: v => `${(100 * v).toFixed(1)}%`,
   memory_mb: megabytes, gpu_mb: megabytes, system_mb: megabytes, seconds: clock, step: integer, tokens: short };
 const format = figure => FORMATS[figure] ?? short;
+// An axis' own format suits most figures; not these
+const axisFormat = figure => ["seconds", "mfu", "memory_mb", "gpu_mb", "system_mb"].includes(figure) ? FORMATS[figure] : undefined;
 // label, figures of which the first that was logged is shown, the smallest value that is worth a tile
 const TILES = [["train loss", ["train_loss"]], ["learning rate", ["lr"]], ["gradient norm", ["grad_norm"]], ["tokens/s", ["tokens_per_s"]], ["of peak FLOP/s", ["mfu"], 1e-9], ["memory", ["gpu_mb", "memory_mb"]]];
 const SPARK_VALUES = 240, MAX_ROUTINE_MARKS = 60;
@@ -55,7 +57,7 @@ class Curves {
     const series = [...overlays.flatMap((o, i) => this.series(o, x, y, runColor(i), true)), ...this.series(run, x, y, "--accent", false)].filter(s => s.points.length)
       .map(s => scattered ? { ...s, width: 0, dots: true, smoothable: false } : s);
     this.chart.draw({ series, marks: scattered ? [] : this.marks(store, x, y), xLabel: x === "seconds" ? "time" : store.label(x), yLabel: y === "loss" ? this.lossLabel(store) : store.label(y),
-      xFormat: format(x), yFormat: format(y), log: this.memory.get("log", false), smoothing, key: `${run.name}|${x}|${y}` });
+      xFormat: axisFormat(x), yFormat: axisFormat(y), log: this.memory.get("log", false), smoothing, key: `${run.name}|${x}|${y}` });
   }
   lossLabel(store) { return `loss (${store.figures.val_loss?.unit || store.figures.train_loss?.unit || "nats per token"})`; }
 
@@ -85,6 +87,8 @@ class Curves {
     if (best && (y === "loss" || y === "val_loss")) marks.push({ x: run.place(best.step, x), y: best.val_loss, kind: "best", text: `best validation loss ${best.val_loss.toFixed(4)} at step ${integer(best.step)}`, symbol: "★" });
     return marks;
   }
+
+  remove() { this.chart.destroy(); }
 
   // The runs beside this one, and a chip for each that is shown
   paintRuns({ overlays, runs }) {

@@ -87,6 +87,7 @@ class Gallery {
     this.timer = 0;
     write(this.play, "Play");
   }
+  remove() { this.stop(); }
   card(s) {
     const facts = [`step ${integer(s.step ?? 0)}`, s.temperature == null ? "" : `temperature ${s.temperature}`, surprise(s)].filter(Boolean).join(", ");
     return el("div", { className: "sample" }, el("div", { className: "caption faint", textContent: facts }), sampleText(s), ...media(s));

@@ -16,6 +16,7 @@ class Panels {
     const { panels } = store, key = JSON.stringify(panels);
     if (key !== this.key) {
       this.key = key;
+      this.remove();
       this.boxes = panels.map(p => this.box(p));
       this.grid.replaceChildren(...this.boxes.map(b => b.el));
     }
@@ -23,6 +24,7 @@ class Panels {
     for (const b of this.boxes) { b.el.hidden = !this.fill(b, store); shown += !b.el.hidden; }
     this.empty.hidden = shown > 0;
   }
+  remove() { for (const b of this.boxes ?? []) b.chart?.destroy(); }
   box(panel) {
     const chart = panel.kind === "bars" ? null : new Chart({ height: PANEL_HEIGHT, label: panel.title }), body = chart?.el ?? el("div", { className: "bar-panel" });
     const node = attributes(el("section", { className: "box" }, el("h4", {}, panel.title, ...(panel.unit ? [el("span", { className: "faint", textContent: ` ${panel.unit}` })] : [])), body), { "aria-label": panel.title });
@@ -39,7 +41,7 @@ class Panels {
     const x = POSITIONS.includes(this.memory.get("x", "step")) ? this.memory.get("x", "step") : "step";
     const series = figures.map((f, i) => ({ id: f, name: store.figures[f]?.label ?? f.replaceAll("_", " "), points: run.points(x, f), color: i ? runColor(i - 1) : "--accent", width: 1.6 }));
     const others = figures.length > 1 ? [] : overlays.map((o, i) => ({ id: o.name, name: o.name, points: o.points(x, figures[0]), color: runColor(i), width: 1.2 })).filter(s => s.points.length);
-    chart.draw({ series: [...others, ...series], marks: [], xLabel: x === "seconds" ? "time" : store.label(x), yLabel: panel.unit ?? "", xFormat: format(x), yFormat: format(figures[0]),
+    chart.draw({ series: [...others, ...series], marks: [], xLabel: x === "seconds" ? "time" : store.label(x), yLabel: panel.unit ?? "", xFormat: axisFormat(x), yFormat: axisFormat(figures[0]),
       log: !!panel.log, smoothing: 0, key: `${run.name}|${x}` });
     return true;
   }
@@ -80,11 +82,12 @@ class Inside {
     else this.heat(records, last.blocks, id, label, log);
     if (last !== this.drawn) this.histograms(this.drawn = last);
   }
+  remove() { this.chart.destroy(); }
   // From the first block to the last the colour turns from blue to orange
   lines(records, blocks, id, label, log, name) {
     const series = blocks.map((block, i) => ({ id: block, name: block, points: records.filter(r => r[id]?.[i] != null).map(r => [r.step, r[id][i]]), color: `--depth-${blocks.length > 1 ? Math.round(7 * i / (blocks.length - 1)) : 0}`, width: 1.6 }));
     const positive = log && series.every(s => s.points.every(p => p[1] > 0));
-    this.chart.draw({ series, marks: [], xLabel: "step", yLabel: label, xFormat: integer, yFormat: short3, log: positive, smoothing: 0, key: `${name}|${id}` });
+    this.chart.draw({ series, marks: [], xLabel: "step", yLabel: label, log: positive, smoothing: 0, key: `${name}|${id}` });
   }
   // One row per block, one column per measurement; the darker, the larger, on a logarithmic scale where the measure spans decades
   heat(records, blocks, id, label, log) {

@@ -61,6 +61,7 @@ class Notes {
     write(this.state, "saved");
     this.send({ do: "notes", text: this.text.value, tags: this.tags.value.split(",").map(t => t.trim()).filter(Boolean) });
   }
+  remove() { this.save(); }
   failed() { if (this.state.textContent === "saved") write(this.state, "not saved"); }
 }
 
