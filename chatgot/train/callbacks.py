@@ -39,19 +39,21 @@ class Tracker:
         "A checkpoint is due; `best`: no evaluation had a lower loss"
     def branch(self, learn: StepLearner, **request):
         "A request to continue from a checkpoint as another run"
-    def noted(self, text: str, level: str = 'INFO'):
-        "A message for the user, of level INFO or WARNING"
+    def panels(self, panels: list[dict]):
+        "Plots that show some of the figures: title, kind, figures, unit, log, as in `Panel`"
+    def noted(self, text: str, level: str = 'INFO', event: str = ''):
+        "A message for the user, of level INFO or WARNING; `event`: what happened, if it should be marked on the curve"
     def finished(self, learn: StepLearner, error: str | None = None):
         "Training is over; `error`: what ended it, if something did"
 
 # %% ../../nbs/train/03_callbacks.ipynb #3e278b7a
 def notify(
     trackers: Iterable[Tracker],
-    event: str,  # name of a `Tracker` method
+    method: str,  # of `Tracker`, by name
     *args, **kwargs,  # its arguments
 ):
     "Call a method of each tracker, in rank 0"
-    for t in trackers if rank_and_world_size()[0] == 0 else (): getattr(t, event)(*args, **kwargs)
+    for t in trackers if rank_and_world_size()[0] == 0 else (): getattr(t, method)(*args, **kwargs)
 
 # %% ../../nbs/train/03_callbacks.ipynb #6e4b0a02
 class TrainingClock:
@@ -128,9 +130,9 @@ def due(self: TrainingState,
 
 # %% ../../nbs/train/03_callbacks.ipynb #dafd1c59
 @patch
-def notify(self: TrainingState, event: str, *args, **kwargs):
+def notify(self: TrainingState, method: str, *args, **kwargs):
     "Call a method of each tracker"
-    notify(self.trackers, event, *args, **kwargs)
+    notify(self.trackers, method, *args, **kwargs)
 
 # %% ../../nbs/train/03_callbacks.ipynb #112b975e
 class PlanCallback(Callback):
@@ -311,7 +313,7 @@ class EarlyStopping(PlanCallback):
         if not patience_exhausted(self.learn.history, plan.patience): return
         state.ended = True
         times = f'{plan.patience} evaluation{"s"*(plan.patience > 1)}'
-        state.notify('noted', f'step {step}: no better validation loss in {times}, so training stops early')
+        state.notify('noted', f'no better validation loss in {times}, so training stops early', event='stopped')
 
 # %% ../../nbs/train/03_callbacks.ipynb #67821b62
 class SampleText(PlanCallback):
