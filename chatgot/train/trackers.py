@@ -9,6 +9,7 @@ __all__ = ['SYSTEM_METRICS', 'EXPERIMENT_TRACKERS', 'RunWriter', 'ExperimentLogg
 # %% ../../nbs/train/09_trackers.ipynb #60e7f32a
 import hashlib
 import html
+import json
 import logging
 import math
 import queue
@@ -22,12 +23,12 @@ from typing import Callable, Protocol
 from fastcore.basics import patch
 
 from ..core.errors import ChatGoTError
-from ..core.files import JsonlWriter, fsync_folder
+from ..core.files import JsonlWriter, fsync_folder, write_atomic
 from ..core.plots import plot_losses
 from ..core.settings import Settings, TrackSettings, TrainSettings, flatten_settings, settings_to_yaml
 from ..models.base import n_params
 from .callbacks import Tracker
-from .run_folder import Run
+from .run_folder import Run, merge_panels
 from .step import StepLearner
 
 # %% ../../nbs/train/09_trackers.ipynb #233ba8ab
@@ -68,6 +69,13 @@ def sample(self: RunWriter, record: dict):
     "Append to samples.jsonl; of a gallery's prompts, the first is an event"
     self._samples.append(record)
     if not record.get('gallery'): self._log('a sample', 'DEBUG', 'sample', step=record['step'])
+
+# %% ../../nbs/train/09_trackers.ipynb #9c20b847
+@patch
+def panels(self: RunWriter, panels: list[dict]):
+    "Add to panels.json"
+    try: write_atomic(self.run.folder/'panels.json', json.dumps(merge_panels(self.run.panels, panels), ensure_ascii=False))
+    except OSError as e: self.noted(f"Can't write {self.run.folder/'panels.json'}: {e.strerror}.", 'WARNING')
 
 # %% ../../nbs/train/09_trackers.ipynb #08ae184a
 @patch
