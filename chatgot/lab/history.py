@@ -20,10 +20,10 @@ from typing import Any, Callable, Iterable
 from fastcore.basics import patch
 
 from ..core.errors import ChatGoTError, is_encodable
-from ..core.files import JsonlTail, read_file, read_json
+from ..core.files import JsonlTail, read_file
 from ..core.plots import plot_losses
 from ..train.optimizer import budget_used
-from ..train.run_folder import Run, is_event, is_metrics, is_sample
+from ..train.run_folder import STATUS_AFTER, Run, is_event, is_metrics, is_sample
 
 # %% ../../nbs/lab/01_history.ipynb #db0ad17b
 MAX_ROWS = 4000  # kept per table
@@ -119,7 +119,8 @@ class LogTail:
         self.tail = tail
         self.events = Thinned(100, lambda e: e['event'] if e['event'] in _EVENTS else 'other')
         self.paused, self.device = False, ''
-        self.last, self.successor = {}, None  # the last event; the run that was branched from this one, by name
+        self.last, self.status = {}, 'interrupted'  # the last event; what the run is if no process trains it
+        self.successor = None  # the run that was branched from this one, by name
 
     def new(self) -> list[dict]:
         "Events added since the last call"
@@ -129,7 +130,9 @@ class LogTail:
         return added
 
     def _handle(self, **e):
-        self.last = e
+        # samples are seen as such
+        if e['event'] != 'sample': self.last = e
+        self.status = STATUS_AFTER.get(e['event'], self.status)
         if e['event'] in ('paused', 'resumed'): self.paused = e['event'] == 'paused'
         if e['event'] == 'started':
             self.paused, self.successor = False, None
@@ -137,36 +140,17 @@ class LogTail:
         # a plain name only: the log is a file like any other, and must not lead out of the folder of runs
         if e['event'] == 'branched' and Path(run := e.get('run', '')).name == run: self.successor = run
 
-# %% ../../nbs/lab/01_history.ipynb #d9670142
-def _texts(value: Any) -> list[str]:
-    "The texts in a list"
-    return [v for v in value if isinstance(v, str) and is_encodable(v)][:100] if isinstance(value, list) else []
-
-def _panels(value: list) -> list[dict]:
-    "What a run's `panels.json` declares: a title, kind, unit and scale, and the figures to draw"
-    panels = [p for p in value if isinstance(p, dict) and _texts(p.get('figures'))]
-    text = lambda p, name: ''.join(_texts([p.get(name)]))
-    return [dict(title=text(p, 'title'), kind='bars' if p.get('kind') == 'bars' else 'lines', unit=text(p, 'unit'),
-                 figures=_texts(p['figures']), log=p.get('log') is True) for p in panels[:50]]
-
-def _notes(value: dict) -> dict:
-    "A run's notes: a text and tags"
-    return dict(text=''.join(_texts([value.get('text')])), tags=_texts(value.get('tags')))
-
 # %% ../../nbs/lab/01_history.ipynb #b6517644
 class WatchedFile:
-    "The content of a small JSON file, read again when it has changed"
-    def __init__(self, path: Path, kind: type, clean: Callable):
-        self.path, self.kind, self.clean, self.stamp, self.value = path, kind, clean, None, clean(kind())
+    "What is in a small file, read again when it has changed"
+    def __init__(self, path: Path, read: Callable): self.path, self.read, self.stamp, self.value = path, read, None, read()
 
     def new(self) -> bool:
         "Whether the content has changed since the last call"
-        try: stamp = os.stat(self.path).st_mtime_ns, os.stat(self.path).st_size
-        except OSError: stamp = None
-        if stamp == self.stamp: return False
-        self.stamp, before = stamp, self.value
-        try: self.value = self.clean(read_json(self.path, 1 << 20, self.kind) if stamp else self.kind())
-        except ChatGoTError: self.value = self.clean(self.kind())
+        try: now = os.stat(self.path)
+        except OSError: now = None
+        stamp, before = now and (now.st_mtime_ns, now.st_size, now.st_ino), self.value
+        if stamp != self.stamp: self.stamp, self.value = stamp, self.read()
         return self.value != before
 
 # %% ../../nbs/lab/01_history.ipynb #857eebab
@@ -204,7 +188,7 @@ class RunHistory:
         self.log = LogTail(tail('run.log', is_event))
         self.metrics, self.evaluations, self.best = Table(), Table(), None
         self.samples, self.inside = Thinned(40, lambda s: s.get('gallery')), Thinned(100)
-        self.files = dict(panels=WatchedFile(f/'panels.json', list, _panels), notes=WatchedFile(f/'notes.json', dict, _notes))
+        self.files = dict(panels=WatchedFile(f/'panels.json', lambda: run.panels), notes=WatchedFile(f/'notes.json', lambda: run.notes))
 
     @property
     def rows(self) -> list[list]:
@@ -284,8 +268,7 @@ def status(self: RunHistory) -> dict:
 def _state(self: RunHistory, done: float) -> str:
     if self.run.running: return 'paused' if self.log.paused else 'running'
     if done >= 1: return 'finished'
-    # a process that was killed had no time to write a last event
-    return {'ended': 'finished', 'failed': 'failed'}.get(self.log.last.get('event'), 'interrupted')
+    return self.log.status
 
 # %% ../../nbs/lab/01_history.ipynb #9ba12338
 @patch
