@@ -161,6 +161,8 @@ def new_run(
     "Make the folder of a run that a learner is to train; if that fails, the learner is as it was"
     learn.check_idle()
     check_sample(learn)
+    if not all(p.isfinite().all() for p in learn.model.parameters()): raise ChatGoTError(
+        'A weight of this model is no longer a number: make a new learner, or load weights from a checkpoint.')
     s = settings or learn.settings
     check_trackers_installed(s.track)
     broadcast_from_rank0(lambda: new_folder(out, name, s.data.corpus))
