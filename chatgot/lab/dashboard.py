@@ -164,6 +164,8 @@ def _set_notes(self: DashboardFeed, **notes) -> dict:
 # %% ../../nbs/lab/02_dashboard.ipynb #c069cbd0
 class DashboardWidget(anywidget.AnyWidget):
     "The browser's side of a `Dashboard`: dashboard.js and its styles"
+    def __repr__(self): return 'The live view of a run'
+
     _esm = (files('chatgot')/'lab'/'dashboard.js').read_text('utf-8')
     _css = ''.join((files('chatgot')/'lab'/name).read_text('utf-8') for name in ('lab.css', 'dashboard.css'))
 

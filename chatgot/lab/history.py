@@ -24,9 +24,10 @@ from ..core.errors import ChatGoTError, is_encodable
 from ..core.files import JsonlTail, read_file
 from ..core.html import colored_text, figure_img, html_details, probability_legend, static_output
 from ..core.plots import InlineFigure, draw_events, plot_losses, theme_png
+from ..core.records import is_event, is_file_name, is_metrics, is_sample
 from ..core.settings import Settings, diff_settings, inline_yaml
 from ..train.optimizer import budget_used
-from ..train.run_folder import STATUS_AFTER, Run, is_event, is_metrics, is_sample
+from ..train.run_folder import STATUS_AFTER, Run
 
 # %% ../../nbs/lab/01_history.ipynb #db0ad17b
 MAX_ROWS = 4000  # kept per table
@@ -161,21 +162,17 @@ _MEDIA = {'image': ('png', 'jpg', 'jpeg', 'gif', 'webp'), 'sound': ('wav', 'mp3'
 
 def _data_url(folder: Path, name: Any, endings: tuple[str, ...]) -> str | None:
     "A file of a run as a URL; None if there is none, or if it's of another kind or too large"
-    if not isinstance(name, str) or Path(name).name != name or name.rpartition('.')[2].lower() not in endings: return None
+    if not is_file_name(name) or name.rpartition('.')[2].lower() not in endings: return None
     try: data = read_file(folder/'media'/name, 1 << 22)
     except ChatGoTError: return None
     return f'data:{mimetypes.guess_type(name)[0]};base64,{base64.b64encode(data).decode()}'
-
-def _is_piece(piece: Any) -> bool:
-    return (isinstance(piece, list) and len(piece) == 2 and isinstance(piece[0], str) and is_encodable(piece[0])
-            and isinstance(piece[1], int | float) and 0 <= piece[1] <= 1)
 
 # %% ../../nbs/lab/01_history.ipynb #e20a4432
 def _sample(folder: Path, s: dict) -> dict:
     "A line of samples.jsonl as it is shown"
     sample = {k: s[k] for k in ('step', 'prompt', 'text')} | {k: s[k] for k in ('temperature', 'seed') if _shown(s.get(k))}
-    if type(i := s.get('gallery')) is int and 0 <= i < 100: sample['gallery'] = i
-    if isinstance(pieces := s.get('pieces'), list) and all(map(_is_piece, pieces)): sample['pieces'] = pieces
+    if s.get('gallery', 100) < 100: sample['gallery'] = s['gallery']
+    if all(0 <= p <= 1 for _, p in s.get('pieces', [[0, -1]])): sample['pieces'] = s['pieces']
     urls = {k: _data_url(folder, s.get(k), endings) for k, endings in _MEDIA.items()}
     return sample | {k: url for k, url in urls.items() if url}
 
@@ -304,11 +301,13 @@ def _records(table: Table) -> list[dict]:
 # %% ../../nbs/lab/01_history.ipynb #a486793f
 def _curves(h: RunHistory, overlays: list[RunHistory]) -> InlineFigure:
     "Losses, events and the best loss of a run, beside the losses of others"
-    records = lambda o: [{k: v for k, v in r.items() if k != 'val_loss'} for r in _records(o.metrics)] + _records(o.evaluations)
+    curve = lambda table, loss: [{k: r[k] for k in ('step', loss) if k in r} for r in _records(table)]
+    records = lambda o: curve(o.metrics, 'train_loss') + curve(o.evaluations, 'val_loss')
     # its own colors are the first, also beside others
     fig = plot_losses({h.run.name if overlays else '': records(h)} | {o.run.name: records(o) for o in overlays})
     draw_events(ax := fig.axes[0], h.log.events.all(), h.best)
     if ax.lines: ax.legend(fontsize=8)
+    ax.spines[['top', 'right']].set_visible(False)
     return fig
 
 # %% ../../nbs/lab/01_history.ipynb #39bd53cd
@@ -338,7 +337,9 @@ def _text_of(s: dict, is_open: bool) -> str:
 # %% ../../nbs/lab/01_history.ipynb #c379c0ae
 def _changed_settings(s: Settings) -> str:
     "The settings that differ from the defaults, on one line"
-    changed = [f'{name}={inline_yaml(v)}' for name, (_, v) in diff_settings(Settings(), s).items()]
+    # where a text lies on somebody's disk is not for everyone
+    short = lambda name, v: Path(v).name or v if v and name in ('data.corpus', 'data.tokenizer', 'train.init') else v
+    changed = [f'{name}={inline_yaml(short(name, v))}' for name, (_, v) in diff_settings(Settings(), s).items()]
     return ' '.join(text if len(text) < 60 else text[:57] + '…' for text in changed)
 
 def _log_table(events: list[dict]) -> str:
