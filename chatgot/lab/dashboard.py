@@ -169,6 +169,8 @@ STYLES = ('lab.css', 'widgets.css', 'chart.css', 'dashboard.css')
 
 class DashboardWidget(anywidget.AnyWidget):
     "The browser's side of a `Dashboard`: its scripts joined into one module, and its styles"
+    def __repr__(self): return 'The live view of a run'
+
     _esm = ''.join((files('chatgot')/'lab'/name).read_text('utf-8') for name in SCRIPTS)
     _css = ''.join((files('chatgot')/'lab'/name).read_text('utf-8') for name in STYLES)
 
