@@ -36,6 +36,8 @@ class Tracker:
         "A record: step, tokens, seconds, train_loss, val_loss, lr, grad_norm, tokens_per_s, mfu, memory_mb …"
     def sample(self, record: dict):
         "A generated text: step, prompt, text and the sampling settings"
+    def inside(self, record: dict):
+        "Measures of each block: step, blocks, grad_norm, update_ratio, activation, dead, histogram"
     def save(self, learn: StepLearner, best: bool):
         "A checkpoint is due; `best`: no evaluation had a lower loss"
     def branch(self, learn: StepLearner, **request):
