@@ -130,36 +130,43 @@ function nearest(p, x) {
   return b >= p.x.length ? a : a < 0 || p.x[b] - x < x - p.x[a] ? b : a;
 }
 
-// Add a broken line to the path: per column of pixels its first, lowest, highest and last value, so that the cost is bounded by the width
-function trace(c, xs, vs, from, to, t) {
-  const { ax, bx, ay, by } = t;
-  let open = false, column = 0, count = 0, min = 0, max = 0, last = 0, minFirst = true, at = 0;
+// Add a broken line to the path: where several points share a column of pixels the lowest and highest of them, so that the cost is bounded by the width
+function trace(path, xs, vs, from, to, { ax, bx, ay, by, left, right }) {
+  const cut = x => clamp(x, left - 50, right + 50); // far outside a coordinate would lose its digits: there the line is cut
+  let open = false, column = NaN, count = 0, x = 0, y = 0, min = 0, max = 0, rising = true;
+  const flush = () => {
+    if (!count) return;
+    if (count === 1 || max - min < 0.5) { if (open) path.lineTo(x, y); else path.moveTo(x, y); }
+    else {
+      if (open) path.lineTo(column + 0.5, rising ? min : max); else path.moveTo(column + 0.5, rising ? min : max);
+      path.lineTo(column + 0.5, rising ? max : min);
+    }
+    open = true;
+    count = 0;
+  };
   for (let i = from; i < to; i++) {
-    const v = vs[i];
-    let x = ax * xs[i] + bx, y = ay * v + by;
-    if (v === v && open) { // far outside the window a coordinate must not lose its digits: the line is cut
-      if (x > t.right + 50 && i > from) { y = ay * along(xs, vs, (t.right + 50 - bx) / ax) + by; x = t.right + 50; }
-    } else if (v === v && x < t.left - 50 && i + 1 < to && vs[i + 1] === vs[i + 1]) { y = ay * along(xs, vs, (t.left - 50 - bx) / ax) + by; x = t.left - 50; }
-    if (y < -9999) y = -9999; else if (y > 9999) y = 9999;
-    if (open && Math.floor(x) === column && v === v) {
-      count++;
-      if (y < min) { min = y; minFirst = false; }
-      if (y > max) { max = y; minFirst = true; }
-      last = y; at = x;
-      continue;
+    let v = vs[i], px = ax * xs[i] + bx;
+    if (v !== v) { flush(); open = false; column = NaN; continue; }
+    if (px !== cut(px)) {
+      const other = px < left ? i + 1 : i - 1;
+      if (other < from || other >= to || vs[other] !== vs[other]) continue;
+      px = cut(px);
+      v = along(xs, vs, (px - bx) / ax);
     }
-    if (open && count) {
-      if (max - min > 0.5) { c.lineTo(column + 0.5, minFirst ? min : max); c.lineTo(column + 0.5, minFirst ? max : min); }
-      c.lineTo(at, last);
+    const py = clamp(ay * v + by, -9999, 9999), k = Math.floor(px);
+    if (k === column) {
+      if (py < min) { min = py; rising = false; }
+      if (py > max) { max = py; rising = true; }
+    } else {
+      flush();
+      column = k;
+      min = max = py;
     }
-    if (v !== v) { open = false; count = 0; continue; }
-    if (open) c.lineTo(x, y); else c.moveTo(x, y);
-    open = true; column = Math.floor(x); count = 0; min = max = last = y; at = x;
+    count++;
+    x = px;
+    y = py;
   }
-  if (open && count) {
-    if (max - min > 0.5) { c.lineTo(column + 0.5, minFirst ? min : max); c.lineTo(column + 0.5, minFirst ? max : min); }
-    c.lineTo(at, last);
-  }
+  flush();
 }
 
 let charts = 0;
@@ -188,9 +195,8 @@ class Chart {
     this.legend = make("div", "chart-legend");
     this.legend.setAttribute("role", "group");
     this.legend.setAttribute("aria-label", `series of ${this.label}`);
-    this.tools = make("div", "chart-tools", tool("−", "Zoom out", () => this.zoomBy(2)), tool("+", "Zoom in", () => this.zoomBy(0.5)),
-      this.resetButton = tool("Reset", "Show everything again", () => this.reset()));
-    this.resetButton.className += " reset";
+    this.tools = make("div", "chart-tools", tool("Reset", "Reset zoom: show everything", () => this.reset()), tool("−", "Zoom out", () => this.zoomBy(2)), tool("+", "Zoom in", () => this.zoomBy(0.5)));
+    this.tools.firstChild.className += " reset";
     this.base = make("canvas");
     this.base.setAttribute("aria-hidden", "true");
     this.top = make("canvas", "chart-top");
@@ -232,7 +238,7 @@ class Chart {
     this.views.observe(this.el);
   }
   // For a chart that is thrown away
-  destroy() { this.sizes.disconnect(); this.views.disconnect(); cancelAnimationFrame(this.queued); this.queued = -1; }
+  destroy() { this.sizes.disconnect(); this.views.disconnect(); cancelAnimationFrame(this.queued); clearTimeout(this.rest); this.queued = -1; }
 
   resize(entry) {
     const { clientWidth: w } = this.top;
@@ -306,7 +312,7 @@ class Chart {
     if (!m) { this.range = to; return; }
     const t = Math.min(1, (performance.now() - m.start) / 180), ease = t * (2 - t);
     this.range = m.from.map((v, i) => v + (to[i] - v) * ease);
-    if (t === 1) { this.moving = null; this.range = to; this.tell = true; }
+    if (t === 1) { this.moving = null; this.range = to; }
   }
 
   layout() {
@@ -337,10 +343,10 @@ class Chart {
     this.xTicks = this.labels(xs.values, xs.step, data.xFormat).map((t, i) => [xs.values[i], t]);
   }
 
-  // The page's own format, unless neighbours look the same in it
+  // The page's own format, unless neighbours look the same in it or it pads with decimals
   labels(values, step, format) {
     const largest = Math.max(...values.map(Math.abs));
-    if (format) { const own = values.map(v => this.text(v, format)); if (new Set(own).size === own.length) return own; }
+    if (format) { const own = values.map(v => this.text(v, format)); if (new Set(own).size === own.length && !own.every(t => /^-?[\d,]*\.\d+$/.test(t))) return own; }
     return values.map((v, i) => tickText(v, step || Math.min(...values.filter(o => o !== v).map(o => Math.abs(o - v)), Math.abs(v)) || 1, step ? largest : Math.abs(v)));
   }
   text(v, format = figure) { try { return String(format(v)); } catch { return figure(v); } }
@@ -435,7 +441,8 @@ class Chart {
     c.beginPath();
     c.moveTo(box.left, crisp(box.bottom));
     c.lineTo(box.right, crisp(box.bottom));
-    const xLabel = data.xLabel ?? "", room = xLabel ? box.right - c.measureText(xLabel).width - 8 : w;
+    // The name of the axis stands left of its first number, or at the end where it is too long for that
+    const xLabel = data.xLabel ?? "", long = c.measureText(xLabel).width, atEnd = long > box.left - 20, room = atEnd ? box.right - long - 10 : w;
     c.textAlign = "center";
     for (const [v, text] of this.xTicks) {
       const x = t.ax * v + t.bx, half = c.measureText(text).width / 2;
@@ -445,7 +452,7 @@ class Chart {
     }
     c.stroke();
     c.textAlign = "right";
-    c.fillText(xLabel, box.right, h - 9);
+    c.fillText(xLabel, atEnd ? box.right : box.left - 14, h - 9);
     c.textAlign = "left";
     if (data.yLabel) c.fillText(data.yLabel, 2, 8);
     if (this.view) this.position(c);
@@ -461,16 +468,30 @@ class Chart {
 
   curve(c, s, vs, width, alpha) {
     if (!width) return;
-    const { x } = s.p, [x0, x1] = this.range;
-    c.beginPath();
-    trace(c, x, vs, Math.max(0, lower(x, x0) - 1), Math.min(x.length, lower(x, x1) + 2), this.t);
+    const { x } = s.p, [x0, x1] = this.range, from = Math.max(0, lower(x, x0) - 1), to = Math.min(x.length, lower(x, x1) + 2), path = new Path2D(), lit = s.id === this.lit;
+    trace(path, x, vs, from, to, this.t);
     c.strokeStyle = this.color(s.color);
-    c.lineWidth = s.id === this.lit ? width + 0.8 : width;
+    c.globalAlpha = this.lit !== null && !lit ? alpha * 0.25 : alpha;
     c.lineJoin = "bevel";
-    c.globalAlpha = this.lit !== null && this.lit !== s.id ? alpha * 0.25 : alpha;
-    c.setLineDash(s.dash ?? []);
-    c.stroke();
-    c.setLineDash([]);
+    const wide = (width + (lit ? 0.8 : 0)) * this.scale, hair = 1 / this.scale;
+    if (wide > 1 && !s.dash && (this.swift || to - from > this.width / 2)) this.hairlines(c, path, wide, hair);
+    else {
+      c.lineWidth = wide * hair;
+      c.setLineDash(s.dash ?? []);
+      c.stroke(path);
+      c.setLineDash([]);
+    }
+  }
+  // Without a GPU a line of one pixel is drawn ten times as fast as a wider one: dense and moving curves are two or more of them side by side
+  hairlines(c, path, wide, hair) {
+    const n = Math.min(Math.round(wide), this.swift ? 2 : 9), gap = n > 1 ? (wide - 1) / (n - 1) * hair : 0;
+    c.lineWidth = hair;
+    for (let i = 0; i < n; i++) {
+      const d = (i - (n - 1) / 2) * gap;
+      c.translate(0.5 * d, d);
+      c.stroke(path);
+      c.translate(-0.5 * d, -d);
+    }
   }
 
   // Points of a series: where they are asked for and there is room, and those without neighbours
@@ -494,10 +515,10 @@ class Chart {
   // Names at the ends of lines, moved apart where they would overlap
   names(c) {
     if (!this.named.length) return;
-    const { box, t, range: [x0, x1] } = this, spots = [];
+    const { box, t, range: [x0, x1] } = this, spots = []; // of a line that ends earlier, at the height of its end
     for (const s of this.named) {
       const last = s.p.x[s.p.last], at = last <= x1 ? last : x1, v = last <= x1 ? s.p.v[s.p.last] : along(s.p.x, s.p.v, x1);
-      if (at >= x0 && v === v) spots.push({ s, x: t.ax * at + t.bx, y: clamp(t.ay * v + t.by, box.top, box.bottom) });
+      if (at >= x0 && v === v) spots.push({ s, y: clamp(t.ay * v + t.by, box.top, box.bottom) });
     }
     spots.sort((a, b) => a.y - b.y);
     let floor = box.top - 8;
@@ -505,17 +526,14 @@ class Chart {
     let roof = box.bottom + 7;
     for (const p of spots.reverse()) { p.to = Math.min(p.to, roof - 13 + 6); roof = p.to - 6; }
     c.textAlign = "left";
-    for (const { s, x, y, to } of spots) {
+    for (const { s, y, to } of spots) {
       c.globalAlpha = this.lit !== null && this.lit !== s.id ? 0.35 : 1;
       c.strokeStyle = c.fillStyle = this.color(s.color);
       c.lineWidth = 1;
       c.beginPath();
-      c.moveTo(Math.min(x + 3, box.right), y);
-      if (x < box.right - 8) c.setLineDash([1, 3]);
-      c.lineTo(box.right + 2, x < box.right - 8 ? y : y);
+      c.moveTo(box.right + 1, y);
       c.lineTo(box.right + 10, to);
       c.stroke();
-      c.setLineDash([]);
       c.fillText(this.fit(c, s.name, this.width - box.right - 15), box.right + 13, to);
     }
   }
@@ -694,7 +712,7 @@ class Chart {
       const key = make("i", "chart-key"), away = Math.abs(r.px - (this.t.ax * x + this.t.bx)) > 12;
       this.dress(key, r.s);
       const e = make("div", r === near && found.length > 1 ? "near" : "", key, make("span", "name", r.s.name), make("b", "", this.text(r.y, data.yFormat)));
-      const note = [r.s.p.smoothed && r.raw === r.raw ? `raw ${this.text(r.raw, data.yFormat)}` : "", away ? `at ${this.text(r.x, data.xFormat)}` : ""].filter(Boolean).join(", ");
+      const note = [r.s.p.smoothed && (r === near || rows.length < 4) ? `raw ${this.text(r.raw, data.yFormat)}` : "", away ? `at ${this.text(r.x, data.xFormat)}` : ""].filter(Boolean).join(", ");
       e.append(make("small", "", note));
       return e;
     };
@@ -754,7 +772,9 @@ class Chart {
     this.view = view;
     if (!view) this.left = 0;
     this.el.classList.toggle("zoomed", !!view);
-    this.tell = true;
+    this.swift = true; // until nothing has moved for a moment
+    clearTimeout(this.rest);
+    this.rest = setTimeout(() => { this.swift = false; this.tell = true; this.schedule(); }, 150);
     this.schedule();
   }
   reset() {
