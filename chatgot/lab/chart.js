@@ -4,7 +4,7 @@
 const { Chart, spark, chartBars, chartHistogram } = (() => {
 
 const NS = "http://www.w3.org/2000/svg";
-const LIMIT = 1e300; // beyond it a difference of two numbers may be infinite
+const LIMIT = 1e300, SMALL = 1e-280; // beyond them a difference or a quotient of two numbers may be infinite
 const LABEL = 11, LANE = 18, NEAR = 14, MARK_GAP = 17, MAX_TIP = 14; // pixels, but the last: rows of the tip
 const WARN = new Set(["warning", "failed"]);
 
@@ -34,6 +34,7 @@ function svg(tag, attrs = {}, ...children) {
 }
 const write = (e, text) => { if (e.textContent !== text) e.textContent = text; };
 const clamp = (v, lo, hi) => v < lo ? lo : v > hi ? hi : v;
+const narrow = (lo, hi, share) => Math.max(SMALL, share * Math.max(Math.abs(lo), Math.abs(hi))); // a range that is no wider has no inside
 const finite = v => typeof v === "number" && v > -LIMIT && v < LIMIT; // false for NaN too
 
 // --- Numbers as text -------------------------------------------------------------------------------------------------------------------------
@@ -57,7 +58,7 @@ function tickText(v, step, largest) {
 
 // About n round values between lo and hi. Their number is bounded: a range that differs in the last bit only has steps too small to add.
 function ticks(lo, hi, n) {
-  const raw = Math.max(hi - lo, 1e-12 * Math.max(Math.abs(lo), Math.abs(hi)), 1e-300) / Math.max(1, n), size = 10 ** Math.floor(Math.log10(raw));
+  const raw = Math.max(hi - lo, narrow(lo, hi, 1e-12)) / Math.max(1, n), size = 10 ** Math.floor(Math.log10(raw));
   const step = ([1, 2, 5].find(m => m * size >= raw * (1 - 1e-9)) ?? 10) * size, out = { step, values: [] };
   for (let i = 0, k = Math.ceil(lo / step - 1e-9); i <= 2 * n + 2 && (k + i) * step <= hi + step * 1e-9; i++) out.values.push(+((k + i) * step).toPrecision(12));
   return out;
@@ -281,7 +282,7 @@ class Chart {
     let lo = Infinity, hi = -Infinity;
     for (const s of this.visible) { lo = Math.min(lo, s.p.x[0]); hi = Math.max(hi, s.p.x[s.p.x.length - 1]); }
     if (lo > hi) return [0, 1];
-    if (hi - lo <= 1e-12 * Math.max(Math.abs(lo), Math.abs(hi))) return [Math.min(0, 2 * lo), Math.max(0, 2 * hi) || 1];
+    if (hi - lo <= narrow(lo, hi, 1e-12)) return Math.abs(hi) > SMALL ? [Math.min(0, 2 * lo), Math.max(0, 2 * hi)] : [0, 1];
     return [lo, hi];
   }
 
@@ -322,8 +323,7 @@ class Chart {
     c.font = `${LABEL}px ${this.font}`;
     let [y0, y1] = this.vertical(visible, x0, x1);
     if (y0 > y1) [y0, y1] = [0, 1];
-    const least = log ? 1e-9 : 1e-9 * Math.max(Math.abs(y0), Math.abs(y1));
-    if (y1 - y0 <= least) { const r = log ? 0.05 : 0.05 * Math.abs(y0) || 1; y0 -= r; y1 += r; }
+    if (y1 - y0 <= narrow(y0, y1, 1e-9)) { const r = log ? 0.05 : Math.abs(y0) > SMALL ? 0.05 * Math.abs(y0) : 1; y0 -= r; y1 += r; }
     const margin = 0.05 * (y1 - y0);
     y0 -= margin; y1 += margin;
     const lanes = this.marks.some(m => m.kind !== "best") ? LANE : 0;
@@ -339,7 +339,7 @@ class Chart {
     const ax = (box.right - box.left) / (x1 - x0), ay = (box.top - box.bottom) / (y1 - y0);
     this.t = { ax, bx: box.left - x0 * ax, ay, by: box.bottom - y0 * ay, left: box.left, right: box.right };
     this.yTicks = values.map((v, i) => [v, labels[i]]);
-    const xs = ticks(x0, x1, clamp(Math.floor((box.right - box.left) / 90), 2, 12));
+    const xs = ticks(x0, x1, clamp(Math.floor((box.right - box.left) / 76), 2, 12));
     this.xTicks = this.labels(xs.values, xs.step, data.xFormat).map((t, i) => [xs.values[i], t]);
   }
 
@@ -412,18 +412,26 @@ class Chart {
       c.fillStyle = this.color("--faint");
       c.fillText(!this.series.some(s => s.n) ? data.empty ?? "waiting for the first values" : this.series.some(s => s.p.count) ? "all series are hidden" : data.log ? "nothing above zero for a log axis" : "no values", (box.left + box.right) / 2, (box.top + box.bottom) / 2);
     }
-    c.save();
-    c.beginPath();
-    c.rect(box.left, box.top - 6, box.right - box.left, box.bottom - box.top + 6);
-    c.clip();
-    this.rules(c);
-    for (const s of visible) if (this.behind(s, visible)) this.curve(c, s, s.p.raw, 1, 0.28);
-    for (const s of visible) this.curve(c, s, s.p.v, s.width ?? 1.6, s.faint ? 0.35 : 1);
-    c.restore();
+    this.inside(c, () => {
+      this.rules(c);
+      for (const s of visible) if (this.behind(s, visible)) this.curve(c, s, s.p.raw, 1, 0.28);
+      for (const s of visible) this.curve(c, s, s.p.v, s.width ?? 1.6, s.faint ? 0.35 : 1);
+    });
     for (const s of visible) this.dots(c, s);
     this.names(c);
     this.paintMarks(c);
     c.globalAlpha = 1;
+  }
+
+  // Draw with the plot's rectangle as a window
+  inside(c, draw) {
+    const { left, right, top, bottom } = this.box;
+    c.save();
+    c.beginPath();
+    c.rect(left, top - 6, right - left, bottom - top + 6);
+    c.clip();
+    draw();
+    c.restore();
   }
 
   axes(c) {
@@ -444,11 +452,12 @@ class Chart {
     // The name of the axis stands left of its first number, or at the end where it is too long for that
     const xLabel = data.xLabel ?? "", long = c.measureText(xLabel).width, atEnd = long > box.left - 20, room = atEnd ? box.right - long - 10 : w;
     c.textAlign = "center";
+    let taken = -Infinity;
     for (const [v, text] of this.xTicks) {
       const x = t.ax * v + t.bx, half = c.measureText(text).width / 2;
       c.moveTo(crisp(x), box.bottom);
       c.lineTo(crisp(x), box.bottom + 4);
-      if (x + half < room && x - half >= 0) c.fillText(text, x, h - 9);
+      if (x + half < room && x - half > Math.max(0, taken)) { c.fillText(text, x, h - 9); taken = x + half + 8; }
     }
     c.stroke();
     c.textAlign = "right";
@@ -583,7 +592,9 @@ class Chart {
     c.globalAlpha = 1;
     c.textAlign = "center";
     for (const g of box.lane ? this.grouped() : []) {
-      const x = g.px = t.ax * g.x + t.bx;
+      let x = t.ax * g.x + t.bx;
+      if (!this.view) x += clamp(box.left - x, 0, 14) + clamp(box.right - x, -14, 0); // a mark may lie a little before the first point or after the last
+      g.px = x;
       if (x < box.left - 1 || x > box.right + 1) continue;
       const worst = g.marks.find(m => m.kind === "failed") ?? g.marks.find(m => WARN.has(m.kind)) ?? g.marks[0];
       c.fillStyle = c.strokeStyle = this.markColor(worst);
@@ -613,6 +624,14 @@ class Chart {
       c.restore();
     }
   }
+  icon(m) {
+    const e = make("i");
+    if (!(m.kind in SHAPES) && m.symbol) e.append(m.symbol);
+    else e.append(svg("svg", { viewBox: "-8 -8 16 16", width: 14, height: 14 }, svg("path", { d: SHAPES[m.kind] ?? SHAPES.other, "fill-rule": "evenodd" })));
+    e.style.color = m.kind === "best" ? "var(--warm)" : this.markColor(m);
+    e.setAttribute("aria-hidden", "true");
+    return e;
+  }
   symbol(c, m, x, y) {
     if (!(m.kind in SHAPES) && m.symbol) return c.fillText(m.symbol, x, y);
     c.translate(x, y);
@@ -638,7 +657,7 @@ class Chart {
     const { t, box, pointer } = this;
     if (this.cursor !== null && !pointer) {
       const found = this.readings(this.cursor);
-      return { x: this.cursor, found, near: found.find(r => r.s.id === this.lit) };
+      return { x: this.cursor, found, near: found.find(r => r.s === this.walked) };
     }
     if (!pointer || pointer.x < box.left - 8 || pointer.x > box.right + 8 || pointer.y > this.height) return null;
     const x = clamp((pointer.x - t.bx) / t.ax, ...this.range), first = this.readings(x);
@@ -669,6 +688,8 @@ class Chart {
       return this.showTip(null, [], null, marks, this.pointer.x, box.bottom);
     }
     this.rule(c, px);
+    if (aim.near && aim.found.length > 3) this.inside(c, () => this.curve(c, aim.near.s, aim.near.s.p.v, (aim.near.s.width ?? 1.6) + 1, 1));
+    c.globalAlpha = 1;
     c.lineWidth = 2;
     c.strokeStyle = this.color("--paper");
     for (const r of aim.found) {
@@ -716,13 +737,14 @@ class Chart {
       e.append(make("small", "", note));
       return e;
     };
-    const more = rows.length - MAX_TIP, events = marks.slice(0, 8).map(m => make("div", "mark", make("i", "", m.symbol ?? "•"), m.text ?? m.kind));
+    const more = rows.length - MAX_TIP, events = marks.slice(0, 8).map(m => make("div", "mark", this.icon(m), m.text ?? m.kind));
     tip.replaceChildren(...(x === null ? [make("div", "at", marks.length === 1 ? this.place(marks[0].x) : `${marks.length} events, ${this.place(marks[0].x)} to ${this.text(marks[marks.length - 1].x, data.xFormat)}`)] : [make("div", "at", this.place(x))]),
       make("div", "rows", ...rows.slice(from, from + MAX_TIP).map(line)), ...(more > 0 ? [make("div", "at", `${more} more`)] : []), ...events,
       ...(marks.length > 8 ? [make("div", "at", `${marks.length - 8} more events`)] : []));
     tip.hidden = false;
-    const tw = tip.offsetWidth, th = tip.offsetHeight, left = px + 14 + tw <= w ? px + 14 : px - 14 - tw >= 0 ? px - 14 - tw : clamp(px - tw / 2, 0, w - tw);
-    tip.style.transform = `translate(${Math.round(left)}px, ${Math.round(clamp(py - th / 2, -20, Math.max(-20, this.height - th)))}px)`;
+    const tw = tip.offsetWidth, th = tip.offsetHeight, left = px + 14 + tw <= w ? px + 14 : px - 14 - tw >= 0 ? px - 14 - tw : null;
+    const top = left !== null ? clamp(py - th / 2, -20, Math.max(-20, this.height - th)) : py > this.height / 2 ? Math.min(-4, py - th - 12) : py + 24; // no room beside it: above or below
+    tip.style.transform = `translate(${Math.round(left ?? clamp(px - tw / 2, 0, w - tw))}px, ${Math.round(top)}px)`;
   }
 
   // --- Pointer, wheel, keys ---
@@ -802,8 +824,8 @@ class Chart {
     act();
     if (["+", "=", "-", "−", "Home", "Escape"].includes(e.key) || e.shiftKey) this.announce(this.view ? `${this.place(this.view[0])} to ${this.text(this.view[1], this.data.xFormat)}` : "everything is shown");
   }
-  // The series that arrow keys walk along: the chosen one, else the one on top
-  get walked() { const v = this.visible; return v.find(s => s.id === this.lit) ?? v[v.length - 1]; }
+  // The series that arrow keys walk along: the chosen one, else of those with most points the one on top
+  get walked() { const v = this.visible; return v.find(s => s.id === this.lit) ?? v.reduce((a, b) => a && a.p.count > b.p.count ? a : b, null); }
   // Move the cursor by a hundredth of the window, but at least to the next point
   step(by) {
     const s = this.walked, [x0, x1] = this.view ?? this.full;
