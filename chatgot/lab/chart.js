@@ -225,12 +225,13 @@ class Chart {
     top.addEventListener("pointerdown", e => this.down(e));
     top.addEventListener("pointermove", e => this.move(e));
     top.addEventListener("pointerup", e => this.up(e));
-    top.addEventListener("pointercancel", () => { this.drag = null; this.schedule("over"); });
-    top.addEventListener("pointerleave", () => { if (!this.drag) { this.pointer = null; this.schedule("over"); } });
+    const away = () => { this.drag = this.pointer = null; this.schedule("over"); };
+    top.addEventListener("pointercancel", away); // the page scrolls under a finger
+    top.addEventListener("pointerleave", e => { if (!this.drag && e.pointerType !== "touch") away(); }); // after a tap the tip stays
     top.addEventListener("dblclick", () => this.reset());
     top.addEventListener("wheel", e => this.wheel(e), { passive: false });
     top.addEventListener("keydown", e => this.key(e));
-    top.addEventListener("blur", () => { this.cursor = null; this.light(null); this.schedule("over"); });
+    top.addEventListener("blur", () => { this.cursor = null; this.light(null); away(); });
     this.probe.addEventListener("transitionrun", () => { this.colors.clear(); this.schedule(); });
     this.sizes = new ResizeObserver(entries => this.resize(entries[entries.length - 1]));
     try { this.sizes.observe(this.top, { box: "device-pixel-content-box" }); } catch { this.sizes.observe(this.top); }
