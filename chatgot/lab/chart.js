@@ -39,12 +39,14 @@ const finite = v => typeof v === "number" && v > -LIMIT && v < LIMIT; // false f
 
 // --- Numbers as text -------------------------------------------------------------------------------------------------------------------------
 
-// A value by itself: four decimals where losses are, else three or four digits
+const thousands = text => text.replace(/^-?\d{4,}/, n => n.replace(/\B(?=(\d{3})+$)/g, ","));
+
+// A value by itself: four decimals where losses are, else four or five digits
 function figure(v) {
   const a = Math.abs(v);
   if (v === 0) return "0";
   if (a < 1e-3 || a >= 1e9) return v.toExponential(2).replace("e+", "e");
-  return a >= 1e4 ? Math.round(v).toLocaleString("en") : a >= 100 ? String(+v.toFixed(2)) : a >= 0.01 ? v.toFixed(4) : v.toFixed(5);
+  return a >= 1e4 ? thousands(v.toFixed(0)) : a >= 100 ? thousands(String(+v.toFixed(2))) : a >= 10 ? v.toFixed(3) : a >= 0.01 ? v.toFixed(4) : v.toFixed(5);
 }
 
 // A value on an axis, with as many digits as tell it from a neighbour `step` away; all ticks of an axis share a unit
@@ -53,7 +55,7 @@ function tickText(v, step, largest) {
   const digits = Math.ceil(-Math.log10(step / unit) - 1e-9);
   if (v === 0) return "0";
   if (largest >= 1e15 || largest < 1e-3) return v.toExponential(clamp(Math.round(Math.log10(Math.abs(v) / step)), 0, 12)).replace("e+", "e");
-  return digits > 3 && unit > 1 ? v.toLocaleString("en", { maximumFractionDigits: clamp(Math.ceil(-Math.log10(step)), 0, 12) }) : (v / unit).toFixed(clamp(digits, 0, 12)) + letter;
+  return thousands(digits > 3 && unit > 1 ? v.toFixed(clamp(Math.ceil(-Math.log10(step) - 1e-9), 0, 12)) : (v / unit).toFixed(clamp(digits, 0, 12))) + (digits > 3 ? "" : letter);
 }
 
 // About n round values between lo and hi. Their number is bounded: a range that differs in the last bit only has steps too small to add.
@@ -348,7 +350,11 @@ class Chart {
   labels(values, step, format) {
     const largest = Math.max(...values.map(Math.abs));
     if (format) { const own = values.map(v => this.text(v, format)); if (new Set(own).size === own.length && !own.every(t => /^-?[\d,]*\.\d+$/.test(t))) return own; }
-    return values.map((v, i) => tickText(v, step || Math.min(...values.filter(o => o !== v).map(o => Math.abs(o - v)), Math.abs(v)) || 1, step ? largest : Math.abs(v)));
+    if (step) return values.map(v => tickText(v, step, largest));
+    return values.map(v => { // on a logarithmic axis
+      const decade = 10 ** Math.floor(Math.log10(v) + 1e-9), m = v / decade;
+      return tickText(v, Math.abs(m - Math.round(m)) < 1e-6 ? decade : decade / 10, v);
+    });
   }
   text(v, format = figure) { try { return String(format(v)); } catch { return figure(v); } }
 
@@ -494,7 +500,7 @@ class Chart {
   }
   // Without a GPU a line of one pixel is drawn ten times as fast as a wider one: dense and moving curves are two or more of them side by side
   hairlines(c, path, wide, hair) {
-    const n = Math.min(Math.round(wide), this.swift ? 2 : 9), gap = n > 1 ? (wide - 1) / (n - 1) * hair : 0;
+    const n = Math.min(Math.round(wide), this.swift ? 2 : 9), gap = n > 1 ? Math.min(1, (wide - 1) / (n - 1)) * hair : 0; // at most a pixel apart, or paper would show between them
     c.lineWidth = hair;
     for (let i = 0; i < n; i++) {
       const d = (i - (n - 1) / 2) * gap;
@@ -725,7 +731,8 @@ class Chart {
     c.globalAlpha = 1;
   }
 
-  place(x) { const { data } = this; return `${data.xLabel ?? "x"} ${this.text(x, data.xFormat ?? (v => Number.isInteger(v) ? v.toLocaleString("en") : figure(v)))}`; }
+  xText(x) { return this.text(x, this.data.xFormat ?? (v => Number.isInteger(v) && Math.abs(v) < 1e9 ? thousands(String(v)) : String(+v.toPrecision(5)))); }
+  place(x) { return `${this.data.xLabel ?? "x"} ${this.xText(x)}`; }
   showTip(x, found, near, marks, px, py) {
     const { data, tip, width: w } = this, rows = [...found].sort((a, b) => b.y - a.y);
     let from = 0;
@@ -734,17 +741,17 @@ class Chart {
       const key = make("i", "chart-key"), away = Math.abs(r.px - (this.t.ax * x + this.t.bx)) > 12;
       this.dress(key, r.s);
       const e = make("div", r === near && found.length > 1 ? "near" : "", key, make("span", "name", r.s.name), make("b", "", this.text(r.y, data.yFormat)));
-      const note = [r.s.p.smoothed && (r === near || rows.length < 4) ? `raw ${this.text(r.raw, data.yFormat)}` : "", away ? `at ${this.text(r.x, data.xFormat)}` : ""].filter(Boolean).join(", ");
+      const note = [r.s.p.smoothed && (r === near || rows.length < 4) ? `raw ${this.text(r.raw, data.yFormat)}` : "", away ? `at ${this.xText(r.x)}` : ""].filter(Boolean).join(", ");
       e.append(make("small", "", note));
       return e;
     };
     const more = rows.length - MAX_TIP, events = marks.slice(0, 8).map(m => make("div", "mark", this.icon(m), m.text ?? m.kind));
-    tip.replaceChildren(...(x === null ? [make("div", "at", marks.length === 1 ? this.place(marks[0].x) : `${marks.length} events, ${this.place(marks[0].x)} to ${this.text(marks[marks.length - 1].x, data.xFormat)}`)] : [make("div", "at", this.place(x))]),
+    tip.replaceChildren(...(x === null ? [make("div", "at", marks.length === 1 ? this.place(marks[0].x) : `${marks.length} events, ${this.place(marks[0].x)} to ${this.xText(marks[marks.length - 1].x)}`)] : [make("div", "at", this.place(x))]),
       make("div", "rows", ...rows.slice(from, from + MAX_TIP).map(line)), ...(more > 0 ? [make("div", "at", `${more} more`)] : []), ...events,
       ...(marks.length > 8 ? [make("div", "at", `${marks.length - 8} more events`)] : []));
     tip.hidden = false;
     const tw = tip.offsetWidth, th = tip.offsetHeight, left = px + 14 + tw <= w ? px + 14 : px - 14 - tw >= 0 ? px - 14 - tw : null;
-    const top = left !== null ? clamp(py - th / 2, -20, Math.max(-20, this.height - th)) : py > this.height / 2 ? Math.min(-4, py - th - 12) : py + 24; // no room beside it: above or below
+    const top = left !== null ? clamp(py - th / 2, -20, Math.max(-20, this.height - th)) : py - th - 20 > -50 ? py - th - 20 : py + 24; // no room beside it: above or below
     tip.style.transform = `translate(${Math.round(left ?? clamp(px - tw / 2, 0, w - tw))}px, ${Math.round(top)}px)`;
   }
 
@@ -823,7 +830,7 @@ class Chart {
     e.stopPropagation();
     this.pointer = null;
     act();
-    if (["+", "=", "-", "−", "Home", "Escape"].includes(e.key) || e.shiftKey) this.announce(this.view ? `${this.place(this.view[0])} to ${this.text(this.view[1], this.data.xFormat)}` : "everything is shown");
+    if (["+", "=", "-", "−", "Home", "Escape"].includes(e.key) || e.shiftKey) this.announce(this.view ? `${this.place(this.view[0])} to ${this.xText(this.view[1])}` : "everything is shown");
   }
   // The series that arrow keys walk along: the chosen one, else of those with most points the one on top
   get walked() { const v = this.visible; return v.find(s => s.id === this.lit) ?? v.reduce((a, b) => a && a.p.count > b.p.count ? a : b, null); }
@@ -911,7 +918,7 @@ class Chart {
 
   // The chart in words and as a table, for those who don't see it (and for tests)
   describe() {
-    const { data } = this, x = v => this.text(v, data.xFormat), y = v => this.text(v, data.yFormat), visible = this.visible, [x0, x1] = this.view ?? this.full;
+    const { data } = this, x = v => this.xText(v), y = v => this.text(v, data.yFormat), visible = this.visible, [x0, x1] = this.view ?? this.full;
     const what = `${data.yLabel ?? this.label} by ${data.xLabel ?? "x"}${data.log ? ", logarithmic" : ""}`;
     write(this.summary, !visible.length ? "Nothing is shown." : `${what}, from ${x(x0)} to ${x(x1)}${this.view ? ", zoomed" : ""}. ` + visible.slice(-4).reverse().map(s => `${s.name}: last ${y(s.p.y[s.p.last])}, lowest ${y(s.p.y[s.p.least])} at ${x(s.p.x[s.p.least])}.`).join(" ")
       + (visible.length > 4 ? ` And ${visible.length - 4} more.` : ""));
