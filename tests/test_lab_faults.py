@@ -25,6 +25,12 @@ live = wild.fit_live(20, 'wild')''']
 def lines(path): return [json.loads(s) for s in path.read_text().splitlines()] if path.exists() else []
 
 
+def saved_outputs(path, i):
+    "The outputs of a cell in a notebook's file, as text; it may just be written"
+    try: return json.dumps(json.loads(path.read_text())['cells'][i]['outputs'])
+    except ValueError: return ''
+
+
 def wait_for(condition, seconds=60):
     end = time.time() + seconds
     while not (value := condition()):
@@ -69,8 +75,8 @@ def run_the_cell_again(page, runs):
     assert runs.names() == ['mine'] and runs.steps('mine') == [*range(1, len(runs.steps('mine')) + 1)]
 
 
-def branch(page, runs, settings, name):
-    form = cell(page, 1).locator('.branch-form')
+def branch(page, i, settings, name):
+    form = cell(page, i).locator('.branch-form')
     form.locator('.with').fill(settings)
     form.locator('.as').fill(name)
     press(form, 'Branch')
@@ -78,7 +84,7 @@ def branch(page, runs, settings, name):
 
 def branch_with_another_shape(page, runs):
     "It is refused on the screen, and the run goes on"
-    branch(page, runs, 'model.n_layer=9', 'shaped')
+    branch(page, 1, 'model.n_layer=9', 'shaped')
     expect(cell(page, 1).locator('.dash')).to_contain_text("model.n_layer=9 can't be changed")
     step = runs.step('mine')
     runs.wait('mine', step + 10)
@@ -87,30 +93,12 @@ def branch_with_another_shape(page, runs):
 
 def branch_and_go_on(page, runs):
     "`learn` is the branch from then on"
-    branch(page, runs, 'train.lr=1e-3', 'turned')
+    branch(page, 1, 'train.lr=1e-3', 'turned')
     expect(cell(page, 1).locator('.dash .name')).to_have_text('turned', timeout=60_000)
     runs.wait('turned', runs.latest('turned') + 20)
     before = runs.step('turned')
     expect(said := run_cell(page, 2).locator('.jp-OutputArea-output')).to_have_text(re.compile(r'\d+ turned\n'))
     assert int(said.text_content().split()[0]) >= before >= 20
-
-
-def stop_awaited(page, lab, runs):
-    "The page is closed and opened again while a cell waits: the dashboard is there, and steers"
-    press(cell(page, 1), 'Stop')
-    state(page, 1, 'interrupted')
-    start_cell(page, 3)
-    state(page, 3, 'running')
-    wait_for(lambda: 'widget-view' in json.dumps(json.loads((lab.root/'faults'/'faults.ipynb').read_text())['cells'][3]['outputs']))
-    context = page.context
-    page.close()
-    page = context.new_page()
-    page.goto(f'{lab.url}/doc/tree/faults/faults.ipynb')
-    state(page, 3, 'running')
-    press(cell(page, 3), 'Stop')
-    state(page, 3, 'interrupted')
-    wait_for(lambda: 'stopped' in runs.events('awaited'))
-    return page
 
 
 def diverge(page, runs):
@@ -124,26 +112,38 @@ def diverge(page, runs):
     assert json.loads((runs.folder/'wild'/'checkpoints'/'step_000000'/'state.json').read_text())['lr_scale'] == .5
 
 
+def close_the_page_and_come_back(page, lab, runs):
+    "The dashboard of a cell that still waits is there again, and steers; nobody has saved the notebook"
+    start_cell(page, 3)
+    state(page, 3, 'running')
+    wait_for(lambda: 'widget-view' in saved_outputs(lab.root/'faults'/'faults.ipynb', 3))
+    context = page.context
+    page.close()
+    page = context.new_page()
+    page.goto(f'{lab.url}/doc/tree/faults/faults.ipynb')
+    state(page, 3, 'running')
+    branch(page, 3, 'train.save_every=1000000', 'last')
+    expect(cell(page, 3).locator('.dash .name')).to_have_text('last', timeout=60_000)
+    return page
+
+
+def shut_down_the_kernel(page, runs):
+    "A branch is saved at its last step"
+    runs.wait('last', runs.latest('awaited') + 10)
+    page.wait_for_function('window.jupyterapp')
+    page.evaluate("window.jupyterapp.commands.execute('kernelmenu:shutdown')")
+    wait_for(lambda: 'stopped' in runs.events('last'))
+    assert runs.latest('last') == runs.step('last')
+
+
 def test_a_persons_acts(lab, page, runs):
     run_cell(page, 1)
     runs.wait('mine', 20)
     run_the_cell_again(page, runs)
     branch_with_another_shape(page, runs)
     branch_and_go_on(page, runs)
-    page = stop_awaited(page, lab, runs)
+    press(cell(page, 1), 'Stop')
+    state(page, 1, 'interrupted')
     diverge(page, runs)
-
-
-def test_a_branch_is_saved_when_the_kernel_is_shut_down(lab, page):
-    (folder := lab.root/'shutdown').mkdir()
-    write_notebook(folder/'x.ipynb', [CELLS[0], CELLS[1]])
-    open_notebook(page, lab.url, 'shutdown/x.ipynb')
-    run_cell(page, 0)
-    run_cell(page, 1)
-    runs = Runs(folder/'runs')
-    runs.wait('mine', 20)
-    branch(page, runs, 'train.save_every=1000000', 'turned')
-    runs.wait('turned', runs.latest('mine') + 20)
-    page.evaluate("window.jupyterapp.commands.execute('kernelmenu:shutdown')")
-    wait_for(lambda: 'stopped' in runs.events('turned'))
-    assert runs.latest('turned') == runs.step('turned')
+    page = close_the_page_and_come_back(page, lab, runs)
+    shut_down_the_kernel(page, runs)
