@@ -258,7 +258,10 @@ class Chart {
     this.schedule();
   }
 
-  // What is drawn from now on; see SPEC in lab/02_dashboard.ipynb. `key`: zoom and hidden series stay while it stays the same.
+  // What is drawn from now on: { series, marks, xLabel, yLabel, xFormat, yFormat, log, smoothing, key, empty }.
+  // A series: { id, name, points: [[x, y], …] (y null: a gap), color: "--variable" or a CSS colour, width (0: points only), dash, dots, faint, hidden (at first), smoothable }; the last is on top.
+  // A mark: { x, kind, text, symbol } on the x axis, of kind "best" a star at x, y, which is hidden with the series whose id is `series`.
+  // Formats turn a value into text; zoom and hidden series stay while `key` is the same; points that are the same array are not prepared again.
   draw(data) {
     if (data.key !== this.data.key || !this.drawn) { this.hidden = new Set(); this.known = new Set(); this.view = null; this.cursor = null; this.lit = null; this.left = 0; }
     for (const s of data.series) if (!this.known.has(s.id)) { this.known.add(s.id); if (s.hidden) this.hidden.add(s.id); }
@@ -289,7 +292,7 @@ class Chart {
     return [lo, hi];
   }
 
-  // --- Frames ---
+  // --- Frames: all of the base canvas after a change, and on the top canvas what follows the pointer ---
 
   // Draw in the next frame: all, or only what follows the pointer
   schedule(what = "all") {
