@@ -206,7 +206,7 @@ def test_hostile_numbers(chart, page):
     for name, points in NASTY.items():
         for log in (False, True):
             chart.draw([dict(id='a', name='a', points=points, color='--accent', smoothable=True, dots=True), dict(id='b', name='b', points=points, color='--warm')], log=log, smoothing=.4, key=f'{name}{log}',
-                       marks=[dict(x=x, y=x, kind=k, text='t') for x in (math.nan, 1, 1e300) for k in ('best', 'saved')])
+                       marks=[dict(x=x, y=x, kind=k, text='t') for x in (math.nan, 1, 1e300) for k in ('best', 'saved', 'constructor', '__proto__')])
             got = page.evaluate('[chart.yTicks.length, chart.xTicks.length, [...chart.yTicks, ...chart.xTicks].map(t => t[1]).join(" "), chart.t.ax * 0 === 0 && chart.t.ay * 0 === 0, chart.range]')
             assert 0 < got[0] < 60 and got[1] < 30 and 'NaN' not in got[2] and 'Infinity' not in got[2] and got[3], (name, log, got)
             for f in (.2, .8): page.evaluate('f => { chart.pointer = { x: chart.box.left + f * (chart.box.right - chart.box.left), y: 100 }; chart.over(); chart.zoomBy(1e-9); chart.paint(); chart.over(); chart.panBy(0.3); chart.paint() }', f)
