@@ -116,7 +116,7 @@ class RequestRefused(HTTPException):
         self.body = error_body(status, message, param, code)
 
 # %% ../../nbs/serve/03_security.ipynb #117fc1ca
-PUBLIC_PATHS = '/', '/health/live', '/health/ready'  # no key needed
+PUBLIC_PATHS = '/', '/page.js', '/page.css', '/health/live', '/health/ready'  # no key needed
 
 class Authorizer:
     "Decides who may send which request"
