@@ -198,7 +198,7 @@ def sample(self: ProgressBar, record: dict):
 
 # %% ../../nbs/train/05_learner.ipynb #ac023e16
 @patch
-def noted(self: ProgressBar, text: str, level: str = 'INFO'):
+def noted(self: ProgressBar, text: str, level: str = 'INFO', event: str = ''):
     "Print a message above the bar"
     tqdm.write(text, file=self.out)
 
