@@ -60,7 +60,7 @@ class DashboardView {
     this.head = new Head();
     this.notices = new Notices();
     this.controls = new Controls(send);
-    this.actions = new Actions(send, () => send({ do: "keep" }, "Keeping a picture"));
+    this.actions = new Actions(send, () => send({ do: "keep" }, "Keeping a picture"), !!model.get); // only a notebook's model has traits
     this.tiles = new Tiles();
     this.curves = new Curves(memory, change, (name, on) => send({ do: "overlay", name, on }, on ? `Comparing with ${name}` : `Taking ${name} away`));
     this.results = el("div", { className: "results" });
