@@ -354,5 +354,6 @@ def watch(
 ):
     "Show runs in a browser until a signal ends it; raises `ChatGoTError` if it can't start"
     with listening(s) as (bound, url):
+        app = watch_app(watcher, s)
         print(f'Open {url} in a browser. Ctrl-C ends this page, not the runs.', file=sys.stderr, flush=True)
-        run_server(watch_app(watcher, s), s, bound, log_refused)
+        run_server(app, s, bound, log_refused)
