@@ -47,6 +47,7 @@ from .evaluate.report import evaluate
 from .export.card import export
 from .export.hf import to_hf_folder
 from .ops.pipeline import pipeline
+from .lab.actions import offered_actions
 from .lab.chat import chat
 from .lab.dashboard import Dashboard
 from .lab.playground import playground

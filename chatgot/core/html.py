@@ -141,11 +141,11 @@ def colored_text(
 
 # %% ../../nbs/core/09_html.ipynb #28bd9b68
 def figure_img(
-    fig: InlineFigure,  # whose labels and axes become grey
+    figure: InlineFigure | bytes,  # whose labels and axes become grey, or a PNG from `theme_png`
     alt: str,  # what it shows, for those who can't see it
 ) -> str:  # HTML
     "A figure as an image that can be read in a light and a dark notebook"
-    data = base64.b64encode(theme_png(fig)).decode()
+    data = base64.b64encode(figure if isinstance(figure, bytes) else theme_png(figure)).decode()
     return f'<img src="data:image/png;base64,{data}" alt="{escape(alt)}" style="max-width:100%;background:none">'
 
 # %% ../../nbs/core/09_html.ipynb #23200d9d

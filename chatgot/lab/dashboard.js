@@ -135,6 +135,7 @@ class DashboardView {
 function render({ model, el: host }) {
   const view = new DashboardView(model), receive = m => view.receive(m);
   host.replaceChildren(view.root);
+  saveNotebook(model, host);
   model.on("msg:custom", receive);
   model.send({ do: "ready" });
   return () => { model.off("msg:custom", receive); view.remove(); };

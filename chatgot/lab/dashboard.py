@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any, Callable, Iterable, Protocol
 
 import anywidget
+import traitlets
 from fastcore.basics import patch
 from IPython.display import display
 from ipywidgets import Layout, VBox, Widget
@@ -169,6 +170,9 @@ STYLES = ('lab.css', 'widgets.css', 'chart.css', 'dashboard.css')
 
 class DashboardWidget(anywidget.AnyWidget):
     "The browser's side of a `Dashboard`: its scripts joined into one module, and its styles"
+    unsaved = traitlets.Bool(True).tag(sync=True)  # whether the notebook that holds it is still to be saved
+    def __repr__(self): return 'The live view of a run'
+
     _esm = ''.join((files('chatgot')/'lab'/name).read_text('utf-8') for name in SCRIPTS)
     _css = ''.join((files('chatgot')/'lab'/name).read_text('utf-8') for name in STYLES)
 

@@ -13,6 +13,7 @@ import signal
 import sys
 import threading
 import time
+from functools import cached_property
 from pathlib import Path
 from typing import Iterable
 from weakref import WeakSet
@@ -27,7 +28,7 @@ from ..core.settings import TrainSettings
 from ..core.threads import release_threads
 from ..train.callbacks import Diverged, Tracker
 from ..train.learner import ProgressBar, plan_settings
-from ..train.prepare import new_run
+from ..train.prepare import new_run, run_learner
 from ..train.run import continue_beside, run_training
 from ..train.run_folder import Run
 from ..train.step import StepLearner
@@ -37,12 +38,22 @@ from .history import run_summary, static_view
 # %% ../../nbs/lab/03_live.ipynb #b6ebd1da
 class TrainingHandle:
     "A run that trains in a thread; `await` it to wait for the end"
-    def __init__(self, learn: StepLearner, run: Run):
-        self.learn, self.run = learn, run  # the run becomes its branch, if one is requested
+    def __init__(self,
+        learn: StepLearner | None,  # None: made from the run's settings when it's needed
+        run: Run,  # becomes its branch, if one is requested
+    ):
+        self.run = run
+        if learn: self.learn = learn
         self.thread = self.error = self.dashboard = None
+        self.worker = None  # the thread that carries out what a button says
         self.dashboards = WeakSet()  # all that show it
         # with the cell's context, what the thread prints goes to this cell
         self.context = contextvars.copy_context()
+
+    @cached_property
+    def learn(self) -> StepLearner:
+        "What trains the run"
+        return run_learner(self.run)
 
     @property
     def training(self) -> bool:
@@ -91,10 +102,11 @@ def advised(e: BaseException, learn: StepLearner) -> BaseException:
 # %% ../../nbs/lab/03_live.ipynb #3ba6efea
 @patch
 def _train(self: TrainingHandle, restore: bool, lr_factor: float):
-    trackers = [FallbackProgressBar(self.dashboard), FollowRun(self)]
+    dashboards = {self.dashboard, *self.dashboards} - {None}
+    trackers = [FallbackProgressBar(dashboards), FollowRun(self)]
     try: self.run = run_training(self.learn, self.run, trackers, restore, lr_factor)
     except BaseException as e: self.error = advised(e, self.learn)
-    for dashboard in {self.dashboard, *self.dashboards}:
+    for dashboard in dashboards:
         dashboard.finish(failure(self.error)['text'] if self.error else '')
     atexit.unregister(self._stop_and_save)
 
@@ -171,8 +183,10 @@ def prepare_resume(
 # %% ../../nbs/lab/03_live.ipynb #5ca0167a
 class FallbackProgressBar(ProgressBar):
     "A progress bar that appears only if no browser shows the dashboard"
-    def __init__(self, dashboard: Dashboard, seconds: float = 3.):
-        self.dashboard, self.deadline, self.bar = dashboard, time.monotonic() + seconds, None
+    def __init__(self,
+        dashboards: Iterable[Dashboard],
+        seconds: float = 3.,  # to wait for a browser
+    ): self.dashboards, self.deadline, self.bar = dashboards, time.monotonic() + seconds, None
 
     def started(self, learn: StepLearner, plan: TrainSettings, start: tuple[int, float]):
         "Remember the plan for a bar that may be needed later"
@@ -181,7 +195,7 @@ class FallbackProgressBar(ProgressBar):
     def stepped(self, learn: StepLearner):
         "Count a step, or open the bar if it is time"
         if self.bar: super().stepped(learn)
-        elif not self.dashboard.widget_connected and time.monotonic() > self.deadline: self.open_bar()
+        elif time.monotonic() > self.deadline and not any(d.widget_connected for d in self.dashboards): self.open_bar()
 
 # %% ../../nbs/lab/03_live.ipynb #e69caebd
 @patch

@@ -92,3 +92,17 @@ function keepButton(model, root, error) {
     }, 3000);
   }, { title: "Replace the widget by what it shows, so that it stays in the saved notebook" });
 }
+
+// An output that is in no file is gone when the page is closed, while its kernel works on: so the notebook is saved once the first view is in it.
+// One without a name is left alone: JupyterLab would ask for it.
+function saveNotebook(model, el) {
+  if (!model.get("unsaved")) return;
+  setTimeout(() => {
+    const panel = el.closest(".jp-NotebookPanel"), tab = panel && document.querySelector(`[data-id="${panel.id}"]`);
+    const save = panel?.querySelector('[data-command="docmanager:save"]');
+    if (!save || /^Untitled/.test((tab?.textContent || document.title).trim())) return;
+    model.set("unsaved", false);
+    model.save_changes();
+    save.click();
+  }, 500);
+}
