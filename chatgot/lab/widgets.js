@@ -67,9 +67,16 @@ function tooltip() {
 
 function button(text, onclick, props = {}) { return el("button", { type: "button", textContent: text, onclick, ...props }); }
 
+// Keys typed here are for the fields here. JupyterLab would take letters for commands, and cancel Enter in whatever lies in a cell:
+// no form would be submitted, no line broken. Its listener is on the field itself, so the event must not get there.
+function keepKeys(root) {
+  root.dataset.lmSuppressShortcuts = "true";
+  root.addEventListener("beforeinput", e => { if (e.inputType === "insertLineBreak") e.stopPropagation(); }, true);
+}
+
 // Receive messages until the returned function is called
 function connect(model, root, handlers) {
-  root.dataset.lmSuppressShortcuts = "true"; // or JupyterLab would take typed letters for commands
+  keepKeys(root);
   const receive = (m, buffers) => handlers[m.do]?.(m, buffers);
   model.on("msg:custom", receive);
   model.send({ do: "hello" });
