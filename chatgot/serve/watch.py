@@ -25,9 +25,10 @@ from starlette.requests import cookie_parser
 
 from ..core.errors import ChatGoTError, did_you_mean, is_encodable
 from ..core.files import JsonlTail
+from ..core.records import is_event, is_metrics
 from ..core.settings import ServeSettings
 from ..train.optimizer import budget_used
-from ..train.run_folder import STATUS_AFTER, Run, folder_size, is_event, is_metrics, list_runs
+from ..train.run_folder import STATUS_AFTER, Run, folder_size, list_runs
 from ..lab.dashboard import DashboardFeed, DashboardWidget, failure
 from ..lab.history import thin
 from .app import PAGE_POLICY, add_page, listening, read_package_files, run_server
@@ -46,12 +47,14 @@ class RunRow:
         self.run, self.metrics, self.log = run, tail('metrics.jsonl', is_metrics), tail('run.log', is_event)
         self.curve, self.best, self.step, self.seconds = [], None, 0, 0.  # of the curve: step, loss
         self.status, self.paused, self.state, self.bytes = 'interrupted', False, '', 0  # '': not known yet
-        self.made, self.corpus, self.plan, self.damage = 0., '', None, ''
-        try:
-            self.made = (run.folder/'config.yaml').stat().st_mtime
-            self.plan, corpus = run.settings.train, run.settings.data.corpus
-            self.corpus = Path(corpus).name or corpus
-        except (ChatGoTError, OSError) as e: self.damage = str(e)
+        self.corpus, self.plan, self.damage = '', None, ''
+        try: self.made = (run.folder/'config.yaml').stat().st_mtime
+        except OSError: self.made = 0.
+
+    def _open(self):
+        try: s = self.run.settings
+        except ChatGoTError as e: self.damage = str(e)
+        else: self.plan, self.corpus = s.train, Path(s.data.corpus).name or s.data.corpus
 
 # %% ../../nbs/serve/12_watch.ipynb #c04fda85
 @patch
@@ -72,6 +75,8 @@ def _read(self: RunRow) -> int:  # bytes
     return sum(t.offset for t in tails) - before
 
 # %% ../../nbs/serve/12_watch.ipynb #09d31c2d
+_OPENING = 1 << 17  # bytes that could be read in the time it takes to check and parse a run's settings
+
 @patch
 def update(self: RunRow) -> int:  # bytes read
     "Read what was added since the last call"
@@ -79,7 +84,10 @@ def update(self: RunRow) -> int:  # bytes read
     if self.metrics.restarts or self.log.restarts:  # resuming from a checkpoint rewrites them
         self.__init__(self.run)
         read += self._read()
-    if read or self.state in ('', 'running', 'paused'):
+    if not self.state:
+        self._open()
+        read += _OPENING
+    if read or self.state in ('running', 'paused'):
         self.state, self.bytes = self._find_state(), folder_size(self.run.folder)
     return read
 
@@ -107,30 +115,34 @@ class RunList:
         find: Callable[[], list[Run]],  # the runs as they are now, oldest first
     ): self.find, self.rows, self.told = find, {}, {}
 
-    def _update(self) -> dict[str, dict]:
-        runs = {r.name: r for r in self.find() if is_encodable(r.name)}
-        self.rows, read = {name: self.rows.get(name) or RunRow(r) for name, r in runs.items()}, 0
-        for row in reversed(self.rows.values()):
-            if read < 2*MAX_READ: read += row.update()
-        return {name: row.show() for name, row in self.rows.items()}
-
-    def all(self) -> dict:
-        "The message that says everything"
-        self.told = self._update()
-        return dict(what='runs', rows=list(self.told.values()), gone=[], all=True)
-
-    def new(self) -> dict | None:  # None: nothing
-        "The message that says what is new"
-        before, self.told = self.told, self._update()
-        changed = [row for name, row in self.told.items() if row != before.get(name)]
-        gone = [name for name in before if name not in self.told]
-        return dict(what='runs', rows=changed, gone=gone) if changed or gone else None
-
     def handle(self, message: dict) -> dict:
         "Answer a page: it can only say that it is ready"
         return self.all()
 
-# %% ../../nbs/serve/12_watch.ipynb #20c55d14
+# %% ../../nbs/serve/12_watch.ipynb #ac04e467
+@patch
+def _update(self: RunList) -> dict[str, dict]:
+    runs = {r.name: r for r in self.find() if is_encodable(r.name)}
+    self.rows, read = {name: self.rows.get(name) or RunRow(r) for name, r in runs.items()}, 0
+    for row in reversed(self.rows.values()):
+        if read < 2*MAX_READ: read += row.update()
+    return {name: row.show() for name, row in self.rows.items()}
+
+@patch
+def all(self: RunList) -> dict:
+    "The message that says everything"
+    self.told = self._update()
+    return dict(what='runs', rows=list(self.told.values()), gone=[], all=True)
+
+@patch
+def new(self: RunList) -> dict | None:  # None: nothing
+    "The message that says what is new"
+    before, self.told = self.told, self._update()
+    changed = [row for name, row in self.told.items() if row != before.get(name)]
+    gone = [name for name in before if name not in self.told]
+    return dict(what='runs', rows=changed, gone=gone) if changed or gone else None
+
+# %% ../../nbs/serve/12_watch.ipynb #adf3cc6c
 def _typed(run: Run) -> str:
     "A run as an argument of a command"
     return shlex.quote(run.name if run.folder.parent == Path('runs') else str(run.folder))
@@ -144,10 +156,12 @@ def next_commands(
     more = f'train.steps={2*plan.steps}' if plan.steps else f'train.seconds={2*plan.seconds:g}'
     go_on = {'Train on, as a new run beside this one': f'chatgot resume {name} {more}'}
     if status['state'] != 'finished': go_on = {'Go on where it was last saved': f'chatgot resume {name}'}
+    if status['state'] == 'failed' and 'learning rate of' in status['note']: go_on = {
+        'Go on from the last good weights, at half the rate': f'chatgot resume {name} train.lr={plan.lr/2:g}'}
     return go_on | {'Generate text': f'chatgot generate {name} --tokens 500', 'Measure it': f'chatgot evaluate {name}',
                     'Use it in a browser, or over an API': f'chatgot serve {name}'}
 
-# %% ../../nbs/serve/12_watch.ipynb #adf3cc6c
+# %% ../../nbs/serve/12_watch.ipynb #277faa6b
 class CommandActor:
     "Offers the commands for a run that has ended, to be copied"
     def actions(self, run: Run, status: dict) -> list[dict]:
@@ -162,7 +176,7 @@ class CommandActor:
                  for what, command in self.commands.items()]
         return dict(what='show', title='Type in a terminal', html=''.join(lines))
 
-# %% ../../nbs/serve/12_watch.ipynb #dc1d2199
+# %% ../../nbs/serve/12_watch.ipynb #9734c6e1
 EVERY, FAST, SLOW = 0.5, 0.05, 8.  # s between readings: of a run, for two seconds after a click, of an ended run
 
 class Channel:
@@ -174,7 +188,7 @@ class Channel:
         self.feed, self.pages = feed, set()  # of each page the queue of what to send
         self.lock, self.woken = asyncio.Lock(), asyncio.Event()
 
-    async def call(self, function: Callable, *args):
+    async def call(self, function: Callable, *args) -> tuple[dict | None, str]:
         "Call the feed in a thread; its message, or that of the error, and the same as JSON"
         def run():
             try: message = function(*args)
@@ -189,7 +203,7 @@ class Channel:
         common = message['what'] in ('reset', 'add', 'runs') or asker is None
         for page in self.pages if common else {asker}: page.put_nowait(text)
 
-# %% ../../nbs/serve/12_watch.ipynb #9734c6e1
+# %% ../../nbs/serve/12_watch.ipynb #6eb32f52
 @patch
 async def follow(self: Channel):
     "Tell the pages what is new, again and again"
@@ -202,7 +216,7 @@ async def follow(self: Channel):
         self.woken.clear()
         fast_until, pause = time.monotonic() + 2, EVERY
 
-# %% ../../nbs/serve/12_watch.ipynb #6eb32f52
+# %% ../../nbs/serve/12_watch.ipynb #c25d9a9d
 async def _send(socket: WebSocket, page: asyncio.Queue):
     while True: await socket.send_text(await page.get())
 
@@ -220,7 +234,7 @@ async def attend(self: Channel, socket: WebSocket):
         self.pages.discard(page)
         sending.cancel()
 
-# %% ../../nbs/serve/12_watch.ipynb #3033d53a
+# %% ../../nbs/serve/12_watch.ipynb #3c80da6e
 class Watcher:
     "The runs that are watched, and a channel for each that somebody looks at"
     def __init__(
@@ -248,7 +262,7 @@ class Watcher:
         feed.history.log.successor = None
         return feed
 
-# %% ../../nbs/serve/12_watch.ipynb #3c80da6e
+# %% ../../nbs/serve/12_watch.ipynb #a860ca28
 @patch
 async def attend(
     self: Watcher,
@@ -269,7 +283,7 @@ async def attend(
             channel.following.cancel()
             self.channels.pop(name, None)
 
-# %% ../../nbs/serve/12_watch.ipynb #d831372b
+# %% ../../nbs/serve/12_watch.ipynb #4646739c
 class Sessions:
     "Gives each key a cookie, and turns the cookie back into the header that the security middleware reads"
     def __init__(self, app, s: ServeSettings):
@@ -289,7 +303,7 @@ class Sessions:
             scope = scope | {'headers': [*scope['headers'], (b'authorization', f'Bearer {key}'.encode())]}
         await self.app(scope, receive, send)
 
-# %% ../../nbs/serve/12_watch.ipynb #0e21afd1
+# %% ../../nbs/serve/12_watch.ipynb #8fde382d
 WATCH_POLICY = f'{PAGE_POLICY}; media-src data:'  # samples may be pictures and sounds
 
 def watch_files() -> dict[str, str]:  # path on the server → content
@@ -298,7 +312,7 @@ def watch_files() -> dict[str, str]:  # path on the server → content
             '/watch.js': DashboardWidget._esm + read_package_files('serve/watch.js'),
             '/watch.css': DashboardWidget._css + read_package_files('serve/watch.css')}
 
-# %% ../../nbs/serve/12_watch.ipynb #8fde382d
+# %% ../../nbs/serve/12_watch.ipynb #b6f62067
 def _add_routes(app: FastAPI, watcher: Watcher):
     @app.get('/runs')
     def runs() -> list[dict]: return RunList(watcher.find).all()['rows']
@@ -327,7 +341,7 @@ def _add_session_routes(app: FastAPI):
     @app.delete('/session', status_code=204)
     def log_out(request: Request, response: Response): response.delete_cookie(name(request))
 
-# %% ../../nbs/serve/12_watch.ipynb #b6f62067
+# %% ../../nbs/serve/12_watch.ipynb #45d891bf
 def log_refused(
     record: dict,  # of a request, from the security middleware
 ):
@@ -347,7 +361,7 @@ def watch_app(
     app.add_middleware(SecurityMiddleware, authorizer=Authorizer(s, public=page, late_keys=False), log=log_refused)
     return Sessions(app, s)
 
-# %% ../../nbs/serve/12_watch.ipynb #502077b3
+# %% ../../nbs/serve/12_watch.ipynb #d26e0c79
 def watch(
     watcher: Watcher,
     s: ServeSettings,
