@@ -103,7 +103,7 @@ function keepButton(model, root, error) {
 // An output that is in no file is gone when the page is closed, while its kernel works on: so the notebook is saved once the first view is in it.
 // One without a name is left alone: JupyterLab would ask for it.
 function saveNotebook(model, el) {
-  if (!model.get("unsaved")) return;
+  if (!model.get?.("unsaved")) return; // the page of `chatgot watch` is no notebook
   setTimeout(() => {
     const panel = el.closest(".jp-NotebookPanel"), tab = panel && document.querySelector(`[data-id="${panel.id}"]`);
     const save = panel?.querySelector('[data-command="docmanager:save"]');

@@ -10,7 +10,7 @@ import gc
 import json
 import os
 import shutil
-from contextlib import nullcontext
+from contextlib import nullcontext, suppress
 from pathlib import Path
 from typing import Callable, Iterable
 
@@ -30,16 +30,17 @@ from .checkpoint import load_checkpoint, verify_checkpoint
 from .learner import ProgressBar, check_sample, fit_plan, lm_learner, memory_errors, with_known_prompt
 from .optimizer import budget_used
 from .prepare import check_disk_space, new_folder, prepare_run, run_batches, run_learner
-from .run_folder import RUN_FILES, Run, list_runs
+from .run_folder import RUN_FILES, STEP_RECORDS, Run, list_runs
 from .step import StepLearner, lm_loss
 from .trackers import RunWriter, check_trackers_installed, experiment_trackers
 
 # %% ../../nbs/train/11_run.ipynb #2ccb2c35
 def _lines_until(run: Run, name: str, step: int, report: Callable[[str], None] = lambda text: None) -> str:
-    "The lines of metrics.jsonl or samples.jsonl up to a step, without damaged ones"
+    "The lines of one of the `STEP_RECORDS` up to a step, without damaged ones"
     records, damaged = run.records(name)
     if damaged: report(f'{damaged} damaged line{"s"[:damaged > 1]} of {name} left out.')
-    return ''.join(json_line(r) for r in records if r['step'] <= step)
+    # what is recorded before the first step is recorded anew
+    return ''.join(json_line(r) for r in records if r['step'] <= step) if step else ''
 
 # %% ../../nbs/train/11_run.ipynb #7e81ae9b
 def _mark_best(run: Run):
@@ -61,7 +62,7 @@ def _load_newest(learn: StepLearner, run: Run, warn: Callable[[str], None]) -> i
 # %% ../../nbs/train/11_run.ipynb #8935521c
 def _drop_after(run: Run, step: int, warn: Callable[[str], None]):
     "Remove from a run's folder what came after a checkpoint"
-    for name in ('metrics.jsonl', 'samples.jsonl'):
+    for name in STEP_RECORDS:
         try: write_atomic(run.folder/name, _lines_until(run, name, step, warn))
         except OSError as e: raise ChatGoTError(f"Can't write {run.folder/name}: {e.strerror}.") from None
     run.checkpoints.drop_after(step)
@@ -183,6 +184,17 @@ def train(
         return run_training(run_learner(run), run, trackers, restore=True)
     return run_training(*prepare_run(settings, name, out), trackers)
 
+# %% ../../nbs/train/11_run.ipynb #74471d3c
+def _copy_records(run: Run, step: int, folder: Path):
+    "Copy what a run recorded up to a step; notes and tags are about that run, and stay with it"
+    for name in STEP_RECORDS: (folder/name).write_text(_lines_until(run, name, step), encoding='utf-8')
+    if run.panels: (folder/'panels.json').write_text(json.dumps(run.panels, ensure_ascii=False), encoding='utf-8')
+    for name in (r[k] for r in Run(folder).samples for k in ('image', 'sound') if k in r):
+        with suppress(ChatGoTError):
+            data, path = run.read_media(name), folder/'media'/name
+            path.parent.mkdir(exist_ok=True)
+            path.write_bytes(data)
+
 # %% ../../nbs/train/11_run.ipynb #d2be3bfd
 def _copy_run(run: Run, step: int, folder: Path, s: Settings):
     "Copy a run up to a checkpoint, with other settings"
@@ -191,8 +203,7 @@ def _copy_run(run: Run, step: int, folder: Path, s: Settings):
     with atomic_folder(folder) as tmp:
         for k in set(marks.values()): shutil.copytree(ckpts.path(k), tmp/'checkpoints'/ckpts.path(k).name)
         for mark, k in marks.items(): (tmp/'checkpoints'/mark).write_text(ckpts.path(k).name)
-        for name in ('metrics.jsonl', 'samples.jsonl'):
-            (tmp/name).write_text(_lines_until(run, name, step), encoding='utf-8')
+        _copy_records(run, step, tmp)
         (tmp/'config.yaml').write_text(settings_to_yaml(s), encoding='utf-8')
         shutil.copyfile(run.folder/'tokenizer.json', tmp/'tokenizer.json')
         write_checksums(tmp, RUN_FILES)
