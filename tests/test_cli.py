@@ -116,7 +116,7 @@ def test_no_network_for_a_builtin_text(tmp_path):
 def test_a_terminal_gets_no_control_characters(tmp_path):
     "Text, speakers and names that would clear the screen, set its title, and go back over what was printed"
     attack, name = '\x1b[2J\x1b]0;x\x07\x9b2J\b\r', 'run\x1b[31m\u202e'
-    (tmp_path/f'{name}.txt').write_bytes(''.join(f'{n}{attack[:9]}:\n{attack} said {attack}\n\n' for n in ['FOX', 'HEN']*30).encode())
+    (tmp_path/f'{name}.txt').write_bytes(''.join(f'{n}{attack[:9]}:\n{attack} said? {attack}\n\n' for n in ['FOX', 'HEN']*30).encode())
     shown = in_terminal(tmp_path, 'train', *SMALL, '--corpus', f'{name}.txt', '--name', name, 'train.steps=4', 'train.sample_every=2', 'train.eval_every=2', 'sample.prompt=\x1b')
     for args in (['runs'], ['generate', name, '--prompt', '\x1b'], ['chat', name], ['corpus', f'{name}.txt'], ['config', '--corpus', name],
                  ['compare', name, name], ['export', name, '--to', 'safetensors', '--out', f'{name}.exported']):

@@ -48,8 +48,8 @@ class Chat:
         **sampling,  # settings by name: temperature=0.7, tokens=200, seed=1
     ):
         if not generator.speakers: raise ChatGoTError(
-            f"There is nobody to talk to in the text of '{generator.name}': it has no speakers,\n"
-            'that is names like HAMLET: on lines of their own after a blank line.')
+            f"There is nobody to talk to in the text of '{generator.name}': it has no speakers, that is names\n"
+            'like HAMLET: on lines of their own after a blank line, of people who answer each other.')
         self.generator, self._me, self.turns = generator, me, []
         self.settings = sample_settings(generator.sample, **sampling)
         self.set_character(as_ or generator.speakers.most_common(1)[0][0])
