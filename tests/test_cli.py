@@ -133,7 +133,7 @@ def test_lab_serves_the_tutorials(tmp_path):
     pytest.importorskip('jupyterlab')
     log = tmp_path/'log'
     with open(log, 'w') as f:
-        p = subprocess.Popen([*CHATGOT, 'lab', '--no-browser', '--allow-root', '--ip=127.0.0.1', '--port=0',
+        p = subprocess.Popen([*CHATGOT, 'lab', '--no-browser', '--ip=127.0.0.1', '--port=0',
                               '--IdentityProvider.token=secret'], cwd=tmp_path, stdout=f, stderr=f)
     try:
         wait_for(lambda: re.search('(http://.*)/lab', log.read_text()), p)
@@ -141,7 +141,11 @@ def test_lab_serves_the_tutorials(tmp_path):
         wait_for_server(url, p, log)
         get = lambda path: urlopen(f'{url}/{path}?token=secret').read().decode()
         names = {f['name'] for f in json.loads(get('api/contents/chatgot-tutorials'))['content']}
-        assert names == {p.name for p in (Path(__file__).parents[1]/'nbs'/'tutorials').glob('*.ipynb')}
+        assert names == {p.name for p in (Path(__file__).parents[1]/'nbs'/'tutorials').glob('*.ipynb')} | {'chapters'}
+        quickstart = json.loads(get('api/contents/chatgot-tutorials/01_quickstart.ipynb'))['content']['cells']
+        links = re.findall(r'\]\(([^)#\s]+)', ''.join(''.join(c['source']) for c in quickstart if c['cell_type'] == 'markdown'))
+        for link in links: assert json.loads(get(f'api/contents/chatgot-tutorials/{link}'))['type'] == 'notebook', link
+        assert len(links) >= 3
         assert 'lm_learner' in get('api/contents/chatgot-tutorials/01_quickstart.ipynb')
         assert 'JupyterLab' in get('lab/tree/chatgot-tutorials/01_quickstart.ipynb')
     finally:
