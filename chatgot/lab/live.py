@@ -121,9 +121,9 @@ def sample(self: FallbackProgressBar, record: dict):
 
 # %% ../../nbs/lab/03_live.ipynb #cd26ba4c
 @patch
-def noted(self: FallbackProgressBar, text: str, level: str = 'INFO'):
+def noted(self: FallbackProgressBar, text: str, level: str = 'INFO', event: str = ''):
     "Print a message, if the bar is open"
-    if self.bar: super(FallbackProgressBar, self).noted(text, level)
+    if self.bar: super(FallbackProgressBar, self).noted(text, level, event)
 
 @patch
 def finished(self: FallbackProgressBar, learn: Learner, error: str | None = None):
