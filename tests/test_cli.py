@@ -1,12 +1,15 @@
 "The program as a user meets it: typed in a terminal, interrupted, without a network"
+import fcntl
 import json
 import os
 import pty
 import re
 import select
 import signal
+import struct
 import subprocess
 import sys
+import termios
 import time
 from pathlib import Path
 from urllib.request import urlopen
@@ -43,11 +46,12 @@ def chatgot(cwd, *args, code=0, **env):
     return err if code else out
 
 
-def in_terminal(cwd, *args, typed=''):
+def in_terminal(cwd, *args, typed='', columns=100, **env):
     "Run a command in a terminal; what that is sent"
     ours, theirs = pty.openpty()
+    fcntl.ioctl(theirs, termios.TIOCSWINSZ, struct.pack('HHHH', 40, columns, 0, 0))
     os.write(ours, typed.encode())
-    p, sent = fork(cli, cwd, args, {}, os.ttyname(theirs)), b''
+    p, sent = fork(cli, cwd, args, {'TERM': 'xterm-256color', 'NO_COLOR': '', **env}, os.ttyname(theirs)), b''
     while p.is_alive() or select.select([ours], [], [], 0)[0]:
         if select.select([ours], [], [], .1)[0]: sent += os.read(ours, 100_000)
     os.close(ours), os.close(theirs)
@@ -122,11 +126,31 @@ def test_a_terminal_gets_no_control_characters(tmp_path):
                  ['compare', name, name], ['export', name, '--to', 'safetensors', '--out', f'{name}.exported']):
         shown += in_terminal(tmp_path, *args, typed='said\n\n' if args[0] == 'chat' else '')
     print(shown)
-    assert shown.count(r'\x1b') > 20 and r'\u202e' in shown
-    # all that is left are line ends and the progress bar's carriage returns
+    assert shown.count(r'\x1b') > 20 and r'\u202e' in shown and '╭' in shown
+    # the panel and the tables have colours, move up some lines, clear them, and hide the cursor meanwhile
+    shown = re.sub('\x1b\\[([0-9;]*m|[0-9]+A|2K|\\?25[hl])', '', shown)
     assert not re.findall('[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\u202e]', shown)
     piped = chatgot(tmp_path, 'generate', name, '--prompt', '\x1b', '--seed', '1')
     assert piped.startswith('\x1b')  # exact bytes
+
+
+def test_a_terminal_and_a_pipe(tmp_path):
+    "A person sees a panel and tables in colour; a program reads what it always read"
+    train = ('train', *SMALL, 'train.steps=40', 'train.sample_every=20', 'train.eval_every=20')
+    for name, env in (('first', {}), ('second', dict(NO_COLOR='1')), ('third', dict(TERM='dumb'))):
+        shown = in_terminal(tmp_path, *train, '--name', name, columns=40, **env)
+        print(shown)
+        assert ('╭─ ' + name in shown and '40 of 40' in shown) == (name != 'third')
+        assert bool(re.search('\x1b\\[[0-9;]*3[0-9]m', shown)) == (name == 'first')  # colours
+        lines = re.sub('\x1b\\[[0-9;?]*[A-Za-z]', '', shown).replace('\r\n', '\r').split('\r')
+        if name != 'third': assert max(map(len, lines[:lines.index('') - 1])) <= 40
+        assert 'Next:' in shown
+    table, piped = in_terminal(tmp_path, 'runs'), chatgot(tmp_path, 'runs')
+    print(table, piped)
+    assert '\x1b[32mfinished' in table and re.search('[▁▂▃▄▅▆▇█]{3}', table) and 'python' in table
+    assert piped.splitlines()[0].split() == ['name', 'status', 'steps', 'best', 'MB']
+    assert [line.split()[:3] for line in piped.splitlines()[1:]] == [[n, 'finished', '40'] for n in ('first', 'second', 'third')]
+    assert '\x1b[32mfinished' not in in_terminal(tmp_path, 'runs', NO_COLOR='1')
 
 
 def test_lab_serves_the_tutorials(tmp_path):
