@@ -25,7 +25,8 @@ from ..core.settings import TrainSettings
 from ..core.threads import release_threads
 from ..train.control import send_request
 from ..train.learner import ProgressBar, plan_settings
-from ..train.run import new_run, run_training
+from ..train.prepare import new_run
+from ..train.run import run_training
 from ..train.run_folder import Run
 from ..train.step import StepLearner
 from .dashboard import Dashboard
