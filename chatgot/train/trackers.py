@@ -25,10 +25,11 @@ from fastcore.basics import patch
 from ..core.errors import ChatGoTError
 from ..core.files import JsonlWriter, fsync_folder, write_atomic
 from ..core.plots import plot_losses
+from ..core.records import merge_panels
 from ..core.settings import Settings, TrackSettings, TrainSettings, flatten_settings, settings_to_yaml
 from ..models.base import n_params
 from .callbacks import Tracker
-from .run_folder import Run, merge_panels
+from .run_folder import Run
 from .step import StepLearner
 
 # %% ../../nbs/train/09_trackers.ipynb #233ba8ab
