@@ -19,6 +19,10 @@ from ..core.errors import printable
 # %% ../../nbs/cli/10_terminal.ipynb #8456d79e
 class SafeConsole(Console):
     "A console that sends its own escape codes to a terminal, and none that are in a text"
+    def __init__(self, **kwargs):  # as for rich's Console
+        # what draws in a notebook otherwise, and styles whatever looks like a number
+        super().__init__(force_jupyter=False, highlight=False, legacy_windows=False, **kwargs)
+
     def render(self, renderable: RenderableType, options: ConsoleOptions | None = None) -> Iterator[Segment]:
         "What is drawn: text without control characters, and control codes"
         for s in super().render(renderable, options):
@@ -41,4 +45,4 @@ def terminal_console(
     stream = streams[-1]
     if not stream.encoding.lower().startswith('utf'): return None
     own = open(stream.fileno(), 'w', encoding='utf-8', errors='backslashreplace', closefd=False)
-    return SafeConsole(file=own, highlight=False, force_terminal=True, force_interactive=True)
+    return SafeConsole(file=own, force_terminal=True, force_interactive=True)
