@@ -26,13 +26,12 @@ from ..core.records import (RunNotes, check_fields, is_event, is_file_name, is_i
 from ..core.settings import Settings, validate_settings
 from ..text.corpus import Corpus
 from ..text.tokenizer import Tokenizer, load_tokenizer
-from ..models.base import LanguageModel
-from ..models.lora import merge_lora
-from ..models.weights import load_weights
-from ..generate.chat import TextGenerator
 from .checkpoint import Checkpoints, verify_checkpoint
 
-if TYPE_CHECKING: from chatgot.train.step import StepLearner
+if TYPE_CHECKING:
+    from chatgot.generate.chat import TextGenerator
+    from chatgot.models.base import LanguageModel
+    from chatgot.train.step import StepLearner
 
 # %% ../../nbs/train/08_run_folder.ipynb #f4b6ce9f
 RUN_FILES = 'config.yaml', 'tokenizer.json'  # whose checksums are in a run's SHA256SUMS
@@ -199,7 +198,7 @@ def load(
     self: Run,
     which: str | int = 'best',  # best, latest or a step; before the first evaluation there is no best, and it's the latest
     device: str = 'auto',
-) -> tuple[int, LanguageModel]:  # the checkpoint's step, and the model in evaluation mode
+) -> tuple[int, 'LanguageModel']:  # the checkpoint's step, and the model in evaluation mode
     "A model with its step, as `Run.model`; in place of a damaged best or latest checkpoint, the newest that isn't"
     if which in ('best', 'latest'): return self.checkpoints.load(lambda path: self._load_model(path, device), which)
     if which not in (steps := self.checkpoints.steps()): raise ChatGoTError(
@@ -208,7 +207,9 @@ def load(
 
 # %% ../../nbs/train/08_run_folder.ipynb #eb9a6df5
 @patch
-def _load_model(self: Run, path: Path, device: str) -> LanguageModel:
+def _load_model(self: Run, path: Path, device: str) -> 'LanguageModel':
+    from chatgot.models.lora import merge_lora
+    from chatgot.models.weights import load_weights
     verify_checkpoint(path, 'model.safetensors')
     model, tok = load_weights(path/'model.safetensors', device, verified=True), self.tokenizer
     # a model may have rows for more tokens than its tokenizer, but not for fewer
@@ -222,15 +223,16 @@ def model(
     self: Run,
     which: str | int = 'best',  # best, latest or a step; before the first evaluation there is no best, and it's the latest
     device: str = 'auto',
-) -> LanguageModel:  # in evaluation mode
+) -> 'LanguageModel':  # in evaluation mode
     "The model at a checkpoint, with LoRA merged; a `ChatGoTError` if no checkpoint can be used"
     return self.load(which, device)[1]
 
 # %% ../../nbs/train/08_run_folder.ipynb #81c2695c
 def text_generator(
     run: 'str | Path | Run | StepLearner',  # a run, its folder or name, or a learner
-) -> TextGenerator:
+) -> 'TextGenerator':
     "A text generator from a run or a learner"
+    from chatgot.generate.chat import TextGenerator
     if isinstance(run, str | Path): run = Run.open(run)
     if isinstance(run, Run):
         model, s = run.model(), run.settings
