@@ -22,7 +22,7 @@ html_theme, html_title = 'pydata_sphinx_theme', cfg.title
 html_static_path, html_css_files = ['site'], ['site.css']
 html_logo = html_favicon = 'site/icon.svg'
 html_baseurl, html_copy_source, html_use_index = f'{cfg.doc_host}{cfg.doc_baseurl}/', False, False
-html_math_renderer = 'mathml'
+html_math_renderer, html_search_scorer = 'mathml', str(cfg.config_path/'docs/scorer.js')
 html_sidebars = {'index': [], 'start': []}
 html_context = dict(default_mode='auto', sources=json.loads((cfg.config_path/'_proc/sources.json').read_text()), edit_page_provider_name='GitHub',
                     edit_page_url_template=f'{cfg.git_url}/edit/{cfg.branch}/' "{{ sources[file_name.rsplit('.', 1)[0]] }}")

@@ -8,6 +8,7 @@ from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from threading import Thread
 from types import SimpleNamespace
+from urllib.parse import urlsplit
 
 import pytest
 
@@ -105,6 +106,20 @@ def test_search_finds_a_function(visit):
     found.click()
     expect(page).to_have_url(re.compile(r'/train/learner\.html.*#lm_learner$'))
     expect(page.get_by_role('heading', name='lm_learner')).to_be_in_viewport()
+
+
+@pytest.mark.parametrize('query, first', [
+    ('learning rate', '(Callbacks|Optimizers and schedules) > Learning-rate schedule'), ('rate', 'Security > Rate limiting'),
+    ('tokenizer', 'Tokenizers'), ('top-p', 'Logit filters > Top-p'), ('resume', 'Train, resume, pipeline > Resume'),
+    ('checkpoint', 'Checkpoints'), ('loss', 'Best loss'), ('show_batch', r'chatgot\.text\.batches\.TextDataLoaders\.show_batch')])
+def test_search_ranks_titles_and_whole_words(visit, site, query, first):
+    page = visit('index')
+    page.goto(f'{site.url}/search.html?q={query}')
+    found = page.locator('#search-results ul.search > li > a')
+    found.nth(1).wait_for()
+    assert re.fullmatch(first, found.first.inner_text())
+    where = [a.get_attribute('href').split('?')[0] + urlsplit(a.get_attribute('href')).fragment for a in found.all()]
+    assert len(where) == len({*where})  # one place, one result
 
 
 def test_chapter_shows_formulas_plots_and_source(visit):
