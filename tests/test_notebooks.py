@@ -98,7 +98,7 @@ def faults_of(source, output, tutorial):
     yield from (why for what, why in UNWANTED.items() if re.search(what, text) and not (log and 'path' in why))
     if output['output_type'] == 'error' or log and tutorial: yield 'an error or a warning'
     if output['output_type'] == 'execute_result':
-        call = getattr(ast.parse(re.sub(r'^[%!#].*$', '', source, flags=re.M)).body[-1], 'value', None)
+        call = getattr(ast.parse(re.sub(r'^( *)[%!].*$', r'\1pass', source, flags=re.M)).body[-1], 'value', None)
         if isinstance(call, ast.Call) and getattr(call.func, 'attr', '') in EFFECTS: yield 'what a call returns that is made for its effect'
 
 
