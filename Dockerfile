@@ -11,7 +11,7 @@ ENV PATH=/opt/chatgot/bin:$PATH
 RUN pip install --no-cache-dir ${TORCH_INDEX:+--index-url "$TORCH_INDEX"} 'torch>=2.10'
 WORKDIR /src
 COPY setup.py settings.ini README.md ./
-COPY nbs/tutorials nbs/tutorials
+COPY nbs nbs
 COPY chatgot chatgot
 # settings.ini says which versions
 # hadolint ignore=DL3013

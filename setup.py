@@ -32,7 +32,7 @@ setup(
                  'Programming Language :: Python :: 3', 'Topic :: Scientific/Engineering :: Artificial Intelligence', 'Typing :: Typed'],
     packages=find_packages(include=['chatgot', 'chatgot.*']),
     package_data={'chatgot': ['py.typed', 'configs/**/*.yaml', 'core/*.css', 'serve/*.html', 'lab/*.js', 'lab/*.css',
-                              'tutorials/*.ipynb']},  # chatgot/tutorials is a link to nbs/tutorials
+                              'chapters/[a-z]*/[0-9]*.ipynb']},  # chatgot/chapters is a link to nbs
     python_requires='>=' + cfg['min_python'],
     install_requires=cfg['requirements'].split(),
     extras_require={k.removesuffix(EXTRA): v.split() for k, v in cfg.items() if k.endswith(EXTRA)},

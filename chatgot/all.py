@@ -35,6 +35,7 @@ from .train.control import send_request
 from .train.learner import lm_learner
 from .train.run import branch, clean_run, resume, train
 from .train.run_folder import Run, list_runs, text_generator
+from .train.run_list import runs
 from .train.step import StepLearner, evaluate_loss
 
 # %% ../nbs/cli/09_all.ipynb #a8d09a6a
@@ -47,6 +48,7 @@ from .evaluate.report import evaluate
 from .export.card import export
 from .export.hf import to_hf_folder
 from .ops.pipeline import pipeline
+import chatgot.lab.cards  # how notebooks show runs, learners, texts and settings
 from .lab.chat import chat
 from .lab.dashboard import Dashboard
 from .lab.playground import playground
@@ -66,7 +68,7 @@ __all__ = [
     # generate
     'Chat', 'Sample', 'generate', 'sample_settings', 'stream',
     # train
-    'Run', 'StepLearner', 'branch', 'clean_run', 'evaluate_loss', 'list_runs', 'lm_learner', 'resume', 'send_request',
+    'Run', 'StepLearner', 'branch', 'clean_run', 'evaluate_loss', 'list_runs', 'lm_learner', 'resume', 'runs', 'send_request',
     'text_generator', 'train',
     # evaluate
     'baselines', 'compare', 'embedding_map', 'evaluate', 'loss_by_class', 'loss_by_speaker', 'plot_calibration',

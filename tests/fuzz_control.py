@@ -48,7 +48,7 @@ class Writer(Tracker):
     def stepped(self, learn):
         for line in self.lines.get(learn.step, []): self.write(line)
 
-    def noted(self, text, level='INFO'):
+    def noted(self, text, level='INFO', event=''):
         if text == 'paused': self.write(b'{"do": "resume"}')
 
 

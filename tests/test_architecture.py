@@ -97,7 +97,7 @@ class Codebase:
     def read(cls, root: Path = ROOT):
         "The codebase on disk"
         read = lambda p: p.read_text(encoding='utf-8')
-        paths = [p for p in sorted(root.glob('chatgot/**/*.py')) if p.name != '_modidx.py' and 'tutorials' not in p.parts]
+        paths = [p for p in sorted(root.glob('chatgot/**/*.py')) if p.name != '_modidx.py' and 'chapters' not in p.parts]
         cells, code = [], [read(p) for d in ('docs', 'tests') for p in root.glob(f'{d}/*.py')]
         for p in sorted(root.glob('nbs/**/*.ipynb')):
             if p.name.startswith('_') or '.ipynb_checkpoints' in p.parts: continue
@@ -291,7 +291,7 @@ def test_codebase(codebase, rule):
 
 
 def test_the_wheel_takes_every_file():
-    "What lies beside the modules (stylesheets, scripts, presets, tutorials) is package data"
+    "What lies beside the modules (stylesheets, scripts, presets, chapters) is package data"
     call = next(n for n in ast.walk(ast.parse((ROOT/'setup.py').read_text(encoding='utf-8'))) if isinstance(n, ast.keyword) and n.arg == 'package_data')
     taken = {p for pattern in ast.literal_eval(call.value)['chatgot'] for p in (ROOT/'chatgot').glob(pattern)}
     files = {p for p in (ROOT/'chatgot').rglob('*') if p.is_file() and p.suffix not in ('.py', '.pyc') and '.ipynb_checkpoints' not in p.parts}

@@ -43,11 +43,12 @@ def chatgot(cwd, *args, code=0, **env):
     return err if code else out
 
 
-def in_terminal(cwd, *args, typed=''):
+def in_terminal(cwd, *args, typed='', columns=100, **env):
     "Run a command in a terminal; what that is sent"
     ours, theirs = pty.openpty()
     os.write(ours, typed.encode())
-    p, sent = fork(cli, cwd, args, {}, os.ttyname(theirs)), b''
+    kind = {'TERM': 'xterm-256color', 'NO_COLOR': '', 'COLUMNS': str(columns), 'LINES': '40'}
+    p, sent = fork(cli, cwd, args, kind | env, os.ttyname(theirs)), b''
     while p.is_alive() or select.select([ours], [], [], 0)[0]:
         if select.select([ours], [], [], .1)[0]: sent += os.read(ours, 100_000)
     os.close(ours), os.close(theirs)
@@ -87,7 +88,7 @@ def test_steered_from_another_process(tmp_path):
     log = lambda: (run/'run.log').read_text()
     wait_for(lambda: (run/'metrics.jsonl').exists() and losses(run), p)
     send_request(run, 'pause')
-    wait_for(lambda: log().splitlines()[-1].endswith('"message": "paused"}'), p)
+    wait_for(lambda: json.loads(log().splitlines()[-1])['message'] == 'paused', p)
     held = max(losses(run))
     time.sleep(1)
     assert max(losses(run)) == held
@@ -116,24 +117,44 @@ def test_no_network_for_a_builtin_text(tmp_path):
 def test_a_terminal_gets_no_control_characters(tmp_path):
     "Text, speakers and names that would clear the screen, set its title, and go back over what was printed"
     attack, name = '\x1b[2J\x1b]0;x\x07\x9b2J\b\r', 'run\x1b[31m\u202e'
-    (tmp_path/f'{name}.txt').write_bytes(''.join(f'{n}{attack[:9]}:\n{attack} said {attack}\n\n' for n in ['FOX', 'HEN']*30).encode())
+    (tmp_path/f'{name}.txt').write_bytes(''.join(f'{n}{attack[:9]}:\n{attack} said? {attack}\n\n' for n in ['FOX', 'HEN']*30).encode())
     shown = in_terminal(tmp_path, 'train', *SMALL, '--corpus', f'{name}.txt', '--name', name, 'train.steps=4', 'train.sample_every=2', 'train.eval_every=2', 'sample.prompt=\x1b')
     for args in (['runs'], ['generate', name, '--prompt', '\x1b'], ['chat', name], ['corpus', f'{name}.txt'], ['config', '--corpus', name],
                  ['compare', name, name], ['export', name, '--to', 'safetensors', '--out', f'{name}.exported']):
         shown += in_terminal(tmp_path, *args, typed='said\n\n' if args[0] == 'chat' else '')
     print(shown)
-    assert shown.count(r'\x1b') > 20 and r'\u202e' in shown
-    # all that is left are line ends and the progress bar's carriage returns
+    assert shown.count(r'\x1b') > 20 and r'\u202e' in shown and '╭' in shown
+    # the panel and the tables have colours, move up some lines, clear them, and hide the cursor meanwhile
+    shown = re.sub('\x1b\\[([0-9;]*m|[0-9]+A|2K|\\?25[hl])', '', shown)
     assert not re.findall('[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\u202e]', shown)
     piped = chatgot(tmp_path, 'generate', name, '--prompt', '\x1b', '--seed', '1')
     assert piped.startswith('\x1b')  # exact bytes
+
+
+def test_a_terminal_and_a_pipe(tmp_path):
+    "A person sees a panel and tables in colour; a program reads what it always read"
+    train = ('train', *SMALL, 'train.steps=40', 'train.sample_every=20', 'train.eval_every=20')
+    for name, env in (('first', {}), ('second', dict(NO_COLOR='1'))):
+        shown = in_terminal(tmp_path, *train, '--name', name, columns=40, **env)
+        print(shown)
+        coloured = re.search('\x1b\\[[0-9;]*3[0-9]m', shown)
+        assert bool(coloured) == (name == 'first') and '  chatgot generate' in shown
+        text = re.sub('\x1b\\[[0-9;?]*[A-Za-z]', '', shown).replace('\r', '')
+        panel = text[text.rindex('╭'):].split('\n')  # the last one drawn
+        assert name in panel[0] and '40 of 40' in panel[3] and {len(line) for line in panel[:5]} == {40}
+    table, piped = in_terminal(tmp_path, 'runs'), chatgot(tmp_path, 'runs')
+    print(table, piped)
+    assert '\x1b[32mfinished' in table and re.search('[▁▂▃▄▅▆▇█]{3}', table) and 'python' in table
+    assert piped.splitlines()[0].split() == ['name', 'status', 'steps', 'best', 'MB']
+    assert [line.split()[:3] for line in piped.splitlines()[1:]] == [[n, 'finished', '40'] for n in ('first', 'second')]
+    assert '\x1b[32mfinished' not in in_terminal(tmp_path, 'runs', NO_COLOR='1')
 
 
 def test_lab_serves_the_tutorials(tmp_path):
     pytest.importorskip('jupyterlab')
     log = tmp_path/'log'
     with open(log, 'w') as f:
-        p = subprocess.Popen([*CHATGOT, 'lab', '--no-browser', '--allow-root', '--ip=127.0.0.1', '--port=0',
+        p = subprocess.Popen([*CHATGOT, 'lab', '--no-browser', '--ip=127.0.0.1', '--port=0',
                               '--IdentityProvider.token=secret'], cwd=tmp_path, stdout=f, stderr=f)
     try:
         wait_for(lambda: re.search('(http://.*)/lab', log.read_text()), p)
@@ -141,7 +162,11 @@ def test_lab_serves_the_tutorials(tmp_path):
         wait_for_server(url, p, log)
         get = lambda path: urlopen(f'{url}/{path}?token=secret').read().decode()
         names = {f['name'] for f in json.loads(get('api/contents/chatgot-tutorials'))['content']}
-        assert names == {p.name for p in (Path(__file__).parents[1]/'nbs'/'tutorials').glob('*.ipynb')}
+        assert names == {p.name for p in (Path(__file__).parents[1]/'nbs'/'tutorials').glob('*.ipynb')} | {'chapters'}
+        quickstart = json.loads(get('api/contents/chatgot-tutorials/01_quickstart.ipynb'))['content']['cells']
+        links = re.findall(r'\]\(([^)#\s]+)', ''.join(''.join(c['source']) for c in quickstart if c['cell_type'] == 'markdown'))
+        for link in links: assert json.loads(get(f'api/contents/chatgot-tutorials/{link}'))['type'] == 'notebook', link
+        assert len(links) >= 3
         assert 'lm_learner' in get('api/contents/chatgot-tutorials/01_quickstart.ipynb')
         assert 'JupyterLab' in get('lab/tree/chatgot-tutorials/01_quickstart.ipynb')
     finally:

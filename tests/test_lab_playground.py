@@ -158,6 +158,8 @@ def test_chat(lab, run_folder, page, tmp_path):
     message.fill('Go away, red one.')
     box.locator('select').select_option('FOX')
     expect(box.locator('.conversation')).to_have_attribute('data-hint', re.compile('You are HEN'))
+    expect(box.locator('.me')).to_have_text('HEN')
+    expect(box.get_by_placeholder('Your message as HEN')).to_be_visible()
     box.get_by_role('button', name='Send').click()
     expect(bubbles).to_have_count(6)
     expect(box.get_by_role('button', name='Keep')).to_be_enabled()

@@ -12,7 +12,7 @@ FILES = {'config.yaml', 'tokenizer.json', 'SHA256SUMS', 'metrics.jsonl', 'run.lo
 def start_at_once(cwd, barrier, options, i):
     "Train once all processes are ready to make their folders"
     import os
-    import chatgot.train.run as module
+    import chatgot.train.prepare as module
     os.chdir(cwd)
     make = module._make_free_folder
     def made_together(*args):

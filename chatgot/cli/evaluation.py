@@ -10,12 +10,39 @@ from importlib import import_module
 from importlib.resources import files
 from inspect import signature
 from pathlib import Path
-from typing import Annotated, Optional
+from typing import TYPE_CHECKING, Annotated, Callable, Optional
 
 import typer
 
 from .app import OutOption, RunArgument, app
+from .terminal import plain, terminal_console
 from ..core.errors import ChatGoTError, did_you_mean
+
+if TYPE_CHECKING:
+    from rich.console import RenderableType
+    from chatgot.evaluate.compare import Comparison
+    from chatgot.evaluate.report import Evaluation
+
+# %% ../../nbs/cli/05_evaluation.ipynb #2c6bfe8b
+def _show(result: 'Evaluation | Comparison', view: Callable[..., 'RenderableType']):
+    console = terminal_console('stdout')
+    print(result) if console is None else console.print(view(result, console.width))
+
+def _evaluation_view(e: 'Evaluation', width: int) -> 'RenderableType':
+    "The main figures, and a bar for the run and each baseline"
+    from rich.console import Group
+    from rich.table import Table
+    d, m = e.data, e.data['metrics']
+    figures = {'nats per token': f'{m["loss"]:.4f}', 'perplexity': f'{m["perplexity"]:.3f}', 'top-1': f'{m["top1"]:.1%}',
+               'top-5': f'{m["top5"]:.1%}', 'calibration error': f'{m["ece"]:.1%}'}
+    ranked = sorted((d['baselines'] | {d['run']: m['bits_per_character']}).items(), key=lambda r: r[1])
+    longest, room = ranked[-1][1], min(max(width - 32, 4), 40)
+    bars = Table.grid(padding=(0, 2))
+    for name, bits in ranked:
+        style = 'bold green' if name == d['run'] else ''
+        bars.add_row(plain(name, style), plain(f'{bits:.2f}', style), plain('━'*round(bits/longest*room), style or 'blue'))
+    return Group(plain(f'{d["run"]}, step {d["step"]:,}, on {d["on"]}', 'bold'), plain(f'{e.bits} bits per character', 'bold green'),
+                 plain(', '.join(f'{k} {v}' for k, v in figures.items())), '', bars)
 
 # %% ../../nbs/cli/05_evaluation.ipynb #44961310
 @app.command()
@@ -41,8 +68,21 @@ def evaluate(
     from chatgot.train.run_folder import Run
     r, judge_run = Run.open(run, out), judge and Run.open(judge, out)
     from chatgot.evaluate.report import evaluate  # slow to import: a wrong name is reported before
-    print(evaluate(r, on, stride, judge_run, networks))
+    _show(evaluate(r, on, stride, judge_run, networks), _evaluation_view)
     print(f'The report: {r.folder/"evaluation.html"}')
+
+# %% ../../nbs/cli/05_evaluation.ipynb #7664734c
+def _comparison_view(c: 'Comparison', width: int) -> 'RenderableType':
+    "A row for each run, the best in green, and the settings that differ"
+    from rich.console import Group
+    from rich.table import Table
+    from chatgot.evaluate.compare import COMPARISON_COLUMNS
+    table, settings = (Table(box=None, header_style='dim', padding=(0, 2, 0, 0), pad_edge=False) for _ in range(2))
+    for name in COMPARISON_COLUMNS: table.add_column(name, overflow='fold')
+    for i, cells in enumerate(c.rows()): table.add_row(*(plain(cell, '' if i else 'bold green') for cell in cells))
+    for name in ('setting', *c.names): settings.add_column(plain(name), overflow='fold')
+    for name, values in c.differences.items(): settings.add_row(name, *(plain(str(v), 'yellow') for v in values))
+    return Group(table, '', settings) if c.differences else table
 
 # %% ../../nbs/cli/05_evaluation.ipynb #0abaa1a0
 @app.command()
@@ -64,7 +104,7 @@ def compare(
     opened = [Run.open(r, out) for r in runs]
     from chatgot.evaluate.compare import compare
     comparison = compare(opened, on, prompt)
-    print(comparison)
+    _show(comparison, _comparison_view)
     print('Written:', *comparison.save(to))
 
 # %% ../../nbs/cli/05_evaluation.ipynb #cd58f780

@@ -8,13 +8,14 @@ __all__ = ['runs_app', 'corpus', 'runs', 'clean']
 # %% ../../nbs/cli/04_inspection.ipynb #ff721f6e
 import json
 from pathlib import Path
-from typing import Annotated, Any, Optional
+from typing import TYPE_CHECKING, Annotated, Any, Optional
 
 import typer
 
 from .app import OutOption, app
 from ..core.errors import ChatGoTError, printable
 
+if TYPE_CHECKING: from rich.table import Table
 
 # %% ../../nbs/cli/04_inspection.ipynb #0c8f2630
 @app.command()
@@ -46,6 +47,29 @@ def _row(run: dict[str, Any]) -> str:
     # a folder's name may hold line ends and control characters
     return printable(row + (f'  ! {run["damage"]}' if run['damage'] else '')).replace('\n', '\\n')
 
+# %% ../../nbs/cli/04_inspection.ipynb #d721bc1e
+_COLORS = {'running': 'blue', 'finished': 'green', 'interrupted': 'yellow', 'failed': 'red', 'damaged': 'red'}
+
+def _table(summaries: list[dict[str, Any]], width: int) -> 'Table':
+    "The runs, in colour and with their curves"
+    from rich.table import Table
+    from chatgot.cli.terminal import plain
+    from chatgot.core.sparklines import sparkline
+    wide = width >= 72
+    lowest = min((s['best_val_loss'] for s in summaries if s['best_val_loss'] is not None), default=None)
+    table = Table(box=None, header_style='dim', padding=(0, 2, 0, 0), pad_edge=False)
+    table.add_column('run', overflow='fold')
+    for name, right in (('status', 0), ('steps', 1), ('best', 1), ('loss', 0), ('corpus', 0), ('MB', 1))[:None if wide else 4]:
+        table.add_column(name, justify='right' if right else 'left', no_wrap=True)
+    for s in summaries:
+        best = '' if s['best_val_loss'] is None else f'{s["best_val_loss"]:.4f}'
+        cells = [(s['name'].replace('\n', '\\n'), 'bold'), (s['status'], _COLORS[s['status']]), (f'{s["step"]:,}', ''),
+                 (best, 'bold green' if s['best_val_loss'] == lowest else ''), (sparkline(s['curve'], 16), 'cyan'),
+                 (s['corpus'].replace('\n', '\\n'), ''), (f'{s["bytes"]/1e6:.1f}', 'dim')]
+        table.add_row(*(plain(*c) for c in cells[:None if wide else 4]))
+        if s['damage']: table.add_row(plain(f'! {s["damage"]}', 'red'))
+    return table
+
 # %% ../../nbs/cli/04_inspection.ipynb #e1359e8d
 @runs_app.callback()
 def runs(
@@ -60,12 +84,14 @@ def runs(
     damaged. What is damaged follows a `!` at the end of the line.
     """
     if ctx.invoked_subcommand: return
-    from chatgot.train.run_folder import list_runs
-    found = [r.overview() for r in list_runs(out)]
-    if as_json: return print(json.dumps(found, indent=2))
-    if not found: print(f"There are no runs in '{out}' yet: chatgot train makes one.")
-    else: print(f'{"name":32} {"status":12} {"steps":>7} {"best":>8} {"MB":>8}')
-    for r in found: print(_row(r))
+    from chatgot.cli.terminal import terminal_console
+    from chatgot.train.run_list import runs
+    found = runs(out)
+    if as_json: return print(json.dumps([r.overview() for r in found], indent=2))
+    if not found: return print(f"There are no runs in '{out}' yet: chatgot train makes one.")
+    if console := terminal_console('stdout'): return console.print(_table(found.summaries(), console.width))
+    print(f'{"name":32} {"status":12} {"steps":>7} {"best":>8} {"MB":>8}')
+    for r in found: print(_row(r.overview()))
 
 # %% ../../nbs/cli/04_inspection.ipynb #7048c9d9
 @runs_app.command()

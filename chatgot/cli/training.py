@@ -55,8 +55,9 @@ def train(
       chatgot train --preset nanogpt_char --corpus tinyshakespeare train.lr=2e-3
     """
     s = load_settings(preset, config, _settings(corpus, settings))
+    from chatgot.cli.panel import training_trackers
     from chatgot.train.run import train
-    _report(train(s, name, out), out)
+    _report(train(s, name, out, training_trackers()), out)
 
 # %% ../../nbs/cli/02_training.ipynb #a2f17680
 @app.command()
@@ -77,9 +78,11 @@ def resume(
     """
     from chatgot.train.run_folder import Run
     r = Run.open(run, out)
+    from chatgot.cli.panel import training_trackers
     from chatgot.core.distributed import broadcast_from_rank0
     from chatgot.train.run import branch, resume
-    _report(resume(broadcast_from_rank0(lambda: branch(r, settings=settings)) if settings else r), out)
+    chosen = broadcast_from_rank0(lambda: branch(r, settings=settings)) if settings else r
+    _report(resume(chosen, training_trackers()), out)
 
 # %% ../../nbs/cli/02_training.ipynb #8504390d
 @app.command()
@@ -114,6 +117,7 @@ def pipeline(
       chatgot pipeline night.yaml
     """
     s = load_settings(file=config, args=settings or [])
+    from chatgot.cli.panel import training_trackers
     from chatgot.ops.pipeline import pipeline
-    run = pipeline(s, name or config.stem, out)
+    run = pipeline(s, name or config.stem, out, training_trackers())
     _report(run, out)

@@ -19,7 +19,7 @@ from torch import Tensor, nn
 
 from ..core.errors import ChatGoTError
 from ..core.plots import InlineFigure, new_figure
-from ..text.dialogue import SPEAKER_PATTERN
+from ..text.dialogue import SPEAKER_PATTERN, count_speakers
 from ..text.tokenizer import Tokenizer, code_points
 
 # %% ../../nbs/evaluate/01_metrics.ipynb #ddebf75e
@@ -236,8 +236,8 @@ def loss_by_speaker(
     max_speakers: int = 12,  # those with most characters; the others are one group
 ) -> list[dict]:  # as from `loss_by_class`; empty if nobody speaks
     "Loss by speaker of a play"
+    if not count_speakers([s.text]): return []
     turns = [(m.start(), m[1]) for m in SPEAKER_PATTERN.finditer(s.text)]
-    if not turns: return []
     names, speaker = np.unique(['(nobody)', *(name for _, name in turns)], return_inverse=True)
     speaker_C = np.repeat(speaker, np.diff([0, *(at for at, _ in turns), len(s.text)]))[s.first:]
     order = np.argsort(-np.bincount(speaker_C, minlength=len(names)), kind='stable')

@@ -48,8 +48,8 @@ class Chat:
         **sampling,  # settings by name: temperature=0.7, tokens=200, seed=1
     ):
         if not generator.speakers: raise ChatGoTError(
-            f"There is nobody to talk to in the text of '{generator.name}': it has no speakers,\n"
-            'that is names like HAMLET: on lines of their own after a blank line.')
+            f"There is nobody to talk to in the text of '{generator.name}': it has no speakers, that is names\n"
+            'like HAMLET: on lines of their own after a blank line, of people who answer each other.')
         self.generator, self._me, self.turns = generator, me, []
         self.settings = sample_settings(generator.sample, **sampling)
         self.set_character(as_ or generator.speakers.most_common(1)[0][0])
@@ -62,7 +62,7 @@ def me(self: Chat) -> str:
     "The person's name in the dialogue"
     # not fixed at the start: it must differ from the character, which may change
     speakers = self.generator.speakers.most_common()
-    return self._me or next((name for name, _ in speakers if name != self.as_), self.as_)
+    return self._me or next(name for name, _ in speakers if name != self.as_)
 
 # %% ../../nbs/generate/06_chat.ipynb #e02b152a
 @patch
@@ -164,20 +164,41 @@ def say(
 
 # %% ../../nbs/generate/06_chat.ipynb #ee7925c8
 MAX_LINE = 100_000  # characters
+_LEAVE = 'An empty line or Ctrl-D ends it, Ctrl-C an answer.'
+_HELP = f"""/as NAME  let somebody else of the text answer
+/new      start again
+/help     show this
+{_LEAVE}"""
 
 def _read_line(prompt: str) -> str:  # '' at the end of the input
     print(prompt, end='', flush=True)
     line = sys.stdin.readline(MAX_LINE + 1)
     if len(line) > MAX_LINE: raise ChatGoTError(f'A message is one line of at most {MAX_LINE:,} characters.')
+    if prompt and not line: print()  # Ctrl-D leaves the cursor behind the prompt
     return line.strip()
 
+def _who(chat: Chat) -> str: return f'{chat.as_} answers, and you speak as {chat.me}.'
+
+def _command(chat: Chat, line: str):
+    "Do what a line that begins with a slash says"
+    name, _, rest = line.partition(' ')
+    if name == '/as': chat.set_character(rest.strip())
+    elif name == '/new': chat.clear()
+    else: return print(_HELP)
+    print(_who(chat))
+
+# %% ../../nbs/generate/06_chat.ipynb #c2180d7b
 def chat_in_terminal(
     chat: Chat,
 ):
     "Read messages from standard input and print the answers, until an empty line"
     interactive = sys.stdin.isatty()
+    if interactive: print(f"A conversation from '{chat.generator.name}': {_who(chat)}\n{_LEAVE} /help lists commands.\n")
     while message := _read_line(f'{chat.me}: ' if interactive else ''):
         try:
+            if interactive and message[0] == '/':
+                _command(chat, message)
+                continue
             answer = chat.stream(message)
             print(f'{chat.as_}: ', end='', flush=True)
             for text in answer: print(text, end='', flush=True)

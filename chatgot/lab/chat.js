@@ -7,8 +7,9 @@ function bubble(name, text, byPerson) {
 function chat(model, root) {
   const about = model.get("about"), error = el("div", { className: "error" });
   const character = el("select", { title: "The character that answers" }, ...about.speakers.map(textContent => el("option", { textContent })));
+  const me = el("b", { className: "me" });
   const conversation = el("div", { className: "conversation" });
-  const message = el("textarea", { rows: 2, placeholder: "Your message (Enter sends, Shift+Enter starts a new line)", spellcheck: false });
+  const message = el("textarea", { rows: 2, spellcheck: false });
   const send = button("Send", () => {
     error.textContent = "";
     sent = message.value;
@@ -28,6 +29,8 @@ function chat(model, root) {
     last = m.busy ? nodes.at(-1) : null;
     last?.classList.add("live");
     conversation.dataset.hint = `No messages yet. You are ${m.me}.`;
+    me.textContent = m.me;
+    message.placeholder = `Your message as ${m.me} (Enter sends, Shift+Enter starts a new line)`;
     character.value = m.as_;
     busy(m.busy);
   }
@@ -39,7 +42,7 @@ function chat(model, root) {
   character.onchange = () => { error.textContent = ""; model.send({ do: "set_character", name: character.value }); };
   message.onkeydown = e => { if (e.key === "Enter" && !e.shiftKey) { e.preventDefault(); if (!send.disabled) send.click(); } };
   root.append(el("div", { className: "row" }, el("h4", { textContent: "Chat" }), el("span", { className: "faint", textContent: about.title }),
-                 el("span", { className: "gap" }), el("label", {}, "with", character), clear, keep),
+                 el("span", { className: "gap" }), el("label", {}, "with", character), el("span", { className: "faint" }, "you speak as ", me), clear, keep),
               conversation, error, el("div", { className: "compose" }, message, send, stop));
   return connect(model, root, handlers);
 }

@@ -37,7 +37,7 @@ class ChatBox(LiveWidget):
 
     def __repr__(self):
         partner = f"{self.chat.as_} of '{self.chat.generator.name}'"
-        return f"Chat with {partner}, a widget for JupyterLab; anywhere: .say('Who is there?')"
+        return f"Chat with {partner}, as {self.chat.me}: a widget for JupyterLab; anywhere: .say('Who is there?')"
 
     def __str__(self): return str(self.chat) or repr(self)
 

@@ -25,7 +25,8 @@ from ..core.settings import TrainSettings
 from ..core.threads import release_threads
 from ..train.control import send_request
 from ..train.learner import ProgressBar, plan_settings
-from ..train.run import new_run, run_training
+from ..train.prepare import new_run
+from ..train.run import run_training
 from ..train.run_folder import Run
 from ..train.step import StepLearner
 from .dashboard import Dashboard
@@ -121,9 +122,9 @@ def sample(self: FallbackProgressBar, record: dict):
 
 # %% ../../nbs/lab/03_live.ipynb #cd26ba4c
 @patch
-def noted(self: FallbackProgressBar, text: str, level: str = 'INFO'):
+def noted(self: FallbackProgressBar, text: str, level: str = 'INFO', event: str = ''):
     "Print a message, if the bar is open"
-    if self.bar: super(FallbackProgressBar, self).noted(text, level)
+    if self.bar: super(FallbackProgressBar, self).noted(text, level, event)
 
 @patch
 def finished(self: FallbackProgressBar, learn: Learner, error: str | None = None):

@@ -17,7 +17,8 @@ from ..core.settings import Settings
 from ..text.corpus import Corpus
 from ..generate.stream import generate
 from ..train.callbacks import Tracker
-from ..train.run import check_same_settings, prepare_run, resume, run_training
+from ..train.prepare import prepare_run
+from ..train.run import check_same_settings, resume, run_training
 from ..train.run_folder import Run
 from ..evaluate.report import evaluate
 

@@ -8,7 +8,7 @@ __all__ = ['SPEAKER_PATTERN', 'format_turn', 'remove_blank_lines', 'count_speake
 # %% ../../nbs/text/09_dialogue.ipynb #237cc456
 import re
 from collections import Counter
-from typing import Iterable
+from typing import Iterable, Iterator
 
 from .corpus import Corpus
 
@@ -34,15 +34,30 @@ SPEAKER_PATTERN = re.compile(r'(?:\A|(?<=\n\n))([^\W\d_a-z][^:\n]{,39}):\n(?=\S)
 
 # %% ../../nbs/text/09_dialogue.ipynb #e803ea12
 _OVERLAP = 64  # characters searched twice: more than a speaker's line with the blank line before it
+# Every alternative looks one character ahead, so that a match at a border is found in one chunk only
+_MARKS = re.compile(SPEAKER_PATTERN.pattern + r'|\n\n(?=[^\n])|[?!？！؟](?=[\s\S])')
 
+def _marks(chunks: Iterable[str]) -> Iterator[re.Match]:
+    tail = '\n\n'  # the start of a text counts as a blank line
+    for chunk in chunks:
+        text = tail + chunk
+        yield from (m for m in _MARKS.finditer(text) if m.end() >= len(tail))
+        tail = text[-_OVERLAP:]
+
+# %% ../../nbs/text/09_dialogue.ipynb #d1c36348
 def count_speakers(
     corpus: Corpus | Iterable[str],  # a text, or its chunks in order
-) -> Counter:  # name -> number of turns
+) -> Counter:  # name -> number of turns; empty for a text that isn't dialogue
     "Who speaks in a text, and how often"
-    # The start of a text counts as a blank line
-    turns, tail = Counter(), '\n\n'
-    for chunk in corpus.chunks() if isinstance(corpus, Corpus) else corpus:
-        text = tail + chunk
-        turns.update(m[1] for m in SPEAKER_PATTERN.finditer(text) if m.end() >= len(tail))
-        tail = text[-_OVERLAP:]
-    return turns
+    turns, answers, lively = Counter(), Counter(), 0
+    last, paragraphs, calm = None, 0, False
+    for mark in _marks(corpus.chunks() if isinstance(corpus, Corpus) else corpus):
+        if name := mark[1]:
+            turns[name] += 1
+            if last not in (None, name) and paragraphs <= 3: answers[last, name] += 1
+            last, paragraphs, calm = name, 0, True
+        elif mark[0] == '\n\n': paragraphs, calm = paragraphs + 1, False
+        elif calm: lively, calm = lively + 1, False
+    mutual = sum(min(n, answers[b, a]) for (a, b), n in answers.items())
+    is_dialogue = mutual >= max(4, turns.total()/3) and lively >= turns.total()/20
+    return turns if is_dialogue else Counter()

@@ -17,16 +17,16 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Callable, TypeVar
 
-import torch
 from fastcore.basics import patch
 
 from ..core.errors import ChatGoTError
 from ..core.files import (atomic_folder, damaged_files, delete_folder, read_file, read_json, write_atomic,
                                 write_checksums)
-from ..models.weights import load_weights, read_tensors, save_weights
 
-# training imports fastai, which takes seconds; reading a checkpoint needs none of it
-if TYPE_CHECKING: from chatgot.train.step import StepLearner
+# What needs PyTorch or fastai imports it when it's called: they take seconds, and listing runs needs none of it
+if TYPE_CHECKING:
+    import torch
+    from chatgot.train.step import StepLearner
 
 # %% ../../nbs/train/06_checkpoint.ipynb #5fa2a1dc
 _STATE_FIELDS = ('step', 'seconds', 'lr_scale')
@@ -42,20 +42,24 @@ def _is_saved(learn: 'StepLearner', folder: Path) -> bool:
     return path.is_file() and path.read_bytes() == _state_json(learn).encode()
 
 # %% ../../nbs/train/06_checkpoint.ipynb #ca96fd64
-def _random_state() -> dict[str, torch.Tensor]:
+def _random_state() -> dict[str, 'torch.Tensor']:
     "State of PyTorch's generators: of the CPU and of each GPU in use"
+    import torch
     # get_rng_state_all would initialize CUDA in a process that doesn't use it
     states = torch.cuda.get_rng_state_all() if torch.cuda.is_initialized() else []
     return {'cpu': torch.get_rng_state()} | {f'cuda:{i}': s for i, s in enumerate(states)}
 
 # %% ../../nbs/train/06_checkpoint.ipynb #3e34124f
-def _set_random_state(state: dict[str, torch.Tensor]):
+def _set_random_state(state: dict[str, 'torch.Tensor']):
+    import torch
     torch.set_rng_state(state['cpu'])
     for device, s in state.items():
         if device != 'cpu' and torch.cuda.is_available(): torch.cuda.set_rng_state(s, device)
 
 # %% ../../nbs/train/06_checkpoint.ipynb #ce9a7208
 def _write_checkpoint(learn: 'StepLearner', folder: Path):
+    import torch
+    from chatgot.models.weights import save_weights
     save_weights(learn.model, folder/'model.safetensors')
     with open(folder/'trainer.pt', 'wb') as f:
         try: torch.save({'optimizer': learn.opt.state_dict(), 'random': _random_state()}, f)
@@ -81,6 +85,7 @@ def load_checkpoint(
     path: str | Path,  # a checkpoint's folder
 ):
     "Restore a learner's state; a `ChatGoTError` if the checkpoint is damaged or of another shape"
+    from chatgot.models.weights import load_weights
     path = Path(path)
     verify_checkpoint(path)
     model = load_weights(path/'model.safetensors', verified=True)
@@ -121,6 +126,7 @@ def _named_step(name: str) -> int | None:
 # %% ../../nbs/train/06_checkpoint.ipynb #4a344ddb
 def _load_trainer(learn: 'StepLearner', path: Path):
     "Restore optimizer and random numbers"
+    import torch
     with zipfile.ZipFile(path/'trainer.pt') as z:
         # tensors are stored as they are: what is compressed could become any size
         if any(i.compress_type for i in z.infolist()): raise ValueError('trainer.pt is compressed')
@@ -136,7 +142,7 @@ def _load_trainer(learn: 'StepLearner', path: Path):
 # %% ../../nbs/train/06_checkpoint.ipynb #d6738ebf
 _OPTIMIZER_STATES = {'AdamW': {'step', 'exp_avg', 'exp_avg_sq'}, 'Muon': {'momentum_buffer'}}
 
-def _check_optimizer(opt: torch.optim.Optimizer):
+def _check_optimizer(opt: 'torch.optim.Optimizer'):
     "A ValueError unless what an optimizer has restored fits its parameters: it would fail at its first step"
     expected = _OPTIMIZER_STATES[type(opt).__name__]
     for p in (p for g in opt.param_groups for p in g['params']):
@@ -212,6 +218,8 @@ def _advice(self: Checkpoints) -> str:
 # %% ../../nbs/train/06_checkpoint.ipynb #4c1e2073
 def _has_weights(learn: 'StepLearner', folder: Path) -> bool:
     "Whether the folder is an undamaged checkpoint with the learner's weights"
+    import torch
+    from chatgot.models.weights import read_tensors
     try:
         verify_checkpoint(folder)
         tensors = read_tensors(folder/'model.safetensors')

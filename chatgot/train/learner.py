@@ -198,7 +198,7 @@ def sample(self: ProgressBar, record: dict):
 
 # %% ../../nbs/train/05_learner.ipynb #ac023e16
 @patch
-def noted(self: ProgressBar, text: str, level: str = 'INFO'):
+def noted(self: ProgressBar, text: str, level: str = 'INFO', event: str = ''):
     "Print a message above the bar"
     tqdm.write(text, file=self.out)
 
@@ -320,7 +320,8 @@ def fit_steps(
     trackers: Iterable[Tracker] | None = None,  # None: a progress bar
     **changes,  # training settings by name: lr=1e-3, eval_every=50, seconds=60
 ):
-    "Train for some more steps"
+    "Train for some more steps; a `ChatGoTError` if the learner is training already"
+    self.check_idle()
     plan = plan_settings(self, steps, changes).train
     check_sample(self)
     fit_plan(self, plan, [ProgressBar()] if trackers is None else trackers, (self.step, self.seconds))

@@ -8,7 +8,10 @@ __all__ = ['lm_loss', 'evaluate_loss', 'StepLearner', 'GradientAccumulation', 'G
 
 # %% ../../nbs/train/02_step.ipynb #d4b853d0
 import math
+import threading
+from contextlib import contextmanager
 from functools import cached_property
+from typing import Iterator
 
 import torch
 import torch.nn.functional as F
@@ -20,6 +23,7 @@ from torch import Tensor, nn
 
 from ..core.devices import set_seed
 from ..core.distributed import average_across_ranks, rank_and_world_size
+from ..core.errors import ChatGoTError
 from ..core.settings import Settings
 from ..text.batches import ValidBatches
 from ..text.ngrams import NGrams
@@ -74,6 +78,7 @@ class StepLearner(Learner):
         self.done = 0.  # share of the current plan's budget that is used, 0 to 1
         self.last_run = None  # the `Run` that was trained last
         self.branched = None  # the `Run` to continue with, if a branch was requested
+        self.trainer = None  # the thread that trains it now, and the name of its run
 
 # %% ../../nbs/train/02_step.ipynb #2c653fdc
 @patch
@@ -117,6 +122,51 @@ def _set_device(self: StepLearner, batch: tuple[Tensor, Tensor]) -> tuple[Tensor
 def _backward(self: StepLearner):
     # an n-gram model has counts and nothing to differentiate
     if self.loss_grad.requires_grad: self.loss_grad.backward()
+
+# %% ../../nbs/train/02_step.ipynb #ea61ff1c
+_claiming = threading.Lock()
+
+@patch
+def check_idle(self: StepLearner):
+    "A `ChatGoTError` if a learner is training"
+    if self.trainer is None: return
+    name = f" as '{self.trainer[1]}'" if self.trainer[1] else ''
+    raise ChatGoTError(f'`learn` is training{name} (step {self.step}): stop it, live.stop(), or await it.')
+
+# %% ../../nbs/train/02_step.ipynb #cb33e3ac
+@patch
+@contextmanager
+def claimed(
+    self: StepLearner,
+    name: str = '',  # of the run that is trained
+) -> Iterator[None]:
+    "Be the only thread that trains a learner, which may claim it again within; a `ChatGoTError` if another one does"
+    me = threading.current_thread()
+    with _claiming:
+        if self.trainer and self.trainer[0] is not me: self.check_idle()
+        before, self.trainer = self.trainer, (me, name or self.trainer and self.trainer[1] or '')
+    try: yield
+    finally: self.trainer = before
+
+# %% ../../nbs/train/02_step.ipynb #5bb69a6c
+@patch
+def fit(
+    self: StepLearner,
+    *args, **kwargs,  # as for fastai's `Learner.fit`
+):
+    "Train, unless another thread does"
+    with self.claimed(): Learner.fit(self, *args, **kwargs)
+
+# %% ../../nbs/train/02_step.ipynb #b2e175cc
+@patch
+def adopt(
+    self: StepLearner,
+    other: StepLearner,  # not used any more
+):
+    "Take over another learner's batches, model, optimizer, settings and counters"
+    names = ('dls', 'model', 'loss_func', 'opt_func', 'opt', 'lr', 'splitter', 'settings',
+             'step', 'seconds', 'history', 'lr_scale', 'done')
+    for name in names: setattr(self, name, getattr(other, name))
 
 # %% ../../nbs/train/02_step.ipynb #2686eb89
 class GradientAccumulation(Callback):

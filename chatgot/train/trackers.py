@@ -9,7 +9,9 @@ __all__ = ['SYSTEM_METRICS', 'EXPERIMENT_TRACKERS', 'RunWriter', 'ExperimentLogg
 # %% ../../nbs/train/09_trackers.ipynb #60e7f32a
 import hashlib
 import html
+import json
 import logging
+import math
 import queue
 import threading
 import time
@@ -21,8 +23,9 @@ from typing import Callable, Protocol
 from fastcore.basics import patch
 
 from ..core.errors import ChatGoTError
-from ..core.files import JsonlWriter, fsync_folder
+from ..core.files import JsonlWriter, fsync_folder, write_atomic
 from ..core.plots import plot_losses
+from ..core.records import merge_panels
 from ..core.settings import Settings, TrackSettings, TrainSettings, flatten_settings, settings_to_yaml
 from ..models.base import n_params
 from .callbacks import Tracker
@@ -33,32 +36,53 @@ from .step import StepLearner
 class RunWriter(Tracker):
     "Writes a run folder while its run trains"
     def __init__(self, run: Run):
-        self.run, self.checkpoints = run, run.checkpoints
+        self.run, self.checkpoints, self._step, self._best = run, run.checkpoints, None, math.inf
         names = 'metrics.jsonl', 'samples.jsonl', 'run.log'
         self._metrics, self._samples, self._events = (JsonlWriter(run.folder/name) for name in names)
 
-    def metrics(self, record: dict):
-        "Append to metrics.jsonl"
-        self._metrics.append(record)
+    def stepped(self, learn: StepLearner):
+        "Remember the step, for events"
+        self._step = learn.step
 
-    def sample(self, record: dict):
-        "Append to samples.jsonl"
-        self._samples.append(record)
-
-    def noted(self, text: str, level: str = 'INFO'):
-        "Append to run.log"
-        self._log(text, level)
+    def noted(self, text: str, level: str = 'INFO', event: str = ''):
+        "Append to run.log; a warning is an event"
+        self._log(text, level, event or 'warning'*(level == 'WARNING'))
 
 # %% ../../nbs/train/09_trackers.ipynb #533b1fc9
 @patch
-def _log(self: RunWriter, message: str, level: str = 'INFO', **fields):
+def _log(self: RunWriter, message: str, level: str = 'INFO', event: str = '', **fields):
     now = datetime.now(timezone.utc).isoformat(timespec='milliseconds')
-    self._events.append(dict(time=now, level=level, message=message, **fields))
+    # before training starts there is no step yet
+    known = {k: v for k, v in dict(event=event, step=self._step).items() if v not in ('', None)}
+    self._events.append(dict(time=now, level=level, message=message) | known | fields)
+
+@patch
+def metrics(self: RunWriter, record: dict):
+    "Append to metrics.jsonl; an evaluation is an event too"
+    self._metrics.append(record)
+    if (loss := record.get('val_loss')) is None: return
+    improved, self._best = loss < self._best, min(self._best, loss)
+    text = f'validation loss {loss:.4f}' + ', the best so far'*improved
+    self._log(text, 'DEBUG', 'evaluated', step=record['step'], val_loss=loss, improved=improved)
+
+@patch
+def sample(self: RunWriter, record: dict):
+    "Append to samples.jsonl; of a gallery's prompts, the first is an event"
+    self._samples.append(record)
+    if not record.get('gallery'): self._log('a sample', 'DEBUG', 'sample', step=record['step'])
+
+# %% ../../nbs/train/09_trackers.ipynb #9c20b847
+@patch
+def panels(self: RunWriter, panels: list[dict]):
+    "Add to panels.json"
+    try: write_atomic(self.run.folder/'panels.json', json.dumps(merge_panels(self.run.panels, panels), ensure_ascii=False))
+    except OSError as e: self.noted(f"Can't write {self.run.folder/'panels.json'}: {e.strerror}.", 'WARNING')
 
 # %% ../../nbs/train/09_trackers.ipynb #08ae184a
 @patch
 def started(self: RunWriter, learn: StepLearner, plan: TrainSettings, start: tuple[int, float]):
     "Log the event, with device, model size and batches"
+    self._step, self._best = learn.step, learn.best_val_loss()
     self._log(f'training on {learn.dls.device}, {n_params(learn.model):,} parameters, {learn.dls}',
               event='started', step=learn.step)
 
