@@ -21,7 +21,7 @@ setup(
     name=cfg['lib_name'],
     version=cfg['version'],
     description=cfg['description'],
-    long_description=re.sub(r'(!\[.*?\]\()(?=nbs/)', rf'\1{cfg["git_url"]}/raw/{cfg["branch"]}/', Path('README.md').read_text(encoding='utf-8')),
+    long_description=re.sub(r'(!\[.*?\]\(|src(?:set)?=")(?=nbs/)', rf'\1{cfg["git_url"]}/raw/{cfg["branch"]}/', Path('README.md').read_text(encoding='utf-8')),
     long_description_content_type='text/markdown',
     keywords=cfg['keywords'].split(),
     author=cfg['author'],

@@ -9,7 +9,7 @@ from nbdev.doclinks import NbdevLookup
 cfg = get_config()
 project, author, copyright, release = cfg.title, cfg.author, cfg.copyright, cfg.version
 extensions = ['myst_nb', 'sphinx.ext.githubpages', 'sphinx_copybutton']
-exclude_patterns = ['.doctrees', 'sources.json']
+exclude_patterns = ['.doctrees', 'sources.json', 'extra']
 suppress_warnings = ['myst.header']  # a function's heading may follow a chapter's title
 
 nb_execution_mode = 'off'  # outputs are those saved in the notebooks
@@ -19,10 +19,10 @@ myst_all_links_external = True  # nbsite.py made them and checks them
 copybutton_exclude = '.linenos, .gp, .go'
 
 html_theme, html_title = 'pydata_sphinx_theme', cfg.title
-html_static_path, html_css_files = ['site'], ['site.css']
+html_static_path, html_extra_path, html_css_files = ['site'], [str(cfg.config_path/'_proc/extra')], ['site.css']
 html_logo = html_favicon = 'site/icon.svg'
 html_baseurl, html_copy_source, html_use_index = f'{cfg.doc_host}{cfg.doc_baseurl}/', False, False
-html_math_renderer = 'mathml'
+html_math_renderer, html_search_scorer = 'mathml', str(cfg.config_path/'docs/scorer.js')
 html_sidebars = {'index': [], 'start': []}
 html_context = dict(default_mode='auto', sources=json.loads((cfg.config_path/'_proc/sources.json').read_text()), edit_page_provider_name='GitHub',
                     edit_page_url_template=f'{cfg.git_url}/edit/{cfg.branch}/' "{{ sources[file_name.rsplit('.', 1)[0]] }}")

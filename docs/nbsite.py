@@ -5,10 +5,13 @@
     python docs/nbsite.py --check-readme   # exit 1 if README.md is not what --readme would write
 """
 import ast
+import base64
+import io
 import json
 import posixpath
 import re
 import sys
+from html import escape
 from itertools import groupby
 from pathlib import Path
 from typing import NamedTuple
@@ -20,6 +23,7 @@ from nbdev.config import get_config
 from nbdev.doclinks import NbdevLookup, nbglob, patch_name
 from nbdev.process import NBProcessor
 from nbdev.processors import add_links, hide_, hide_line, rm_export, strip_ansi
+from PIL import Image
 
 from chatgot import ROOMS
 
@@ -64,7 +68,7 @@ def code(c): return re.sub(r'^#\|.*\n?', '', c.source, flags=re.M).strip()
 def readme_markdown(s):
     "Text with its links leading to the site, and its pictures to where they lie from README.md"
     s = relink(s, '', lambda page: f'{SITE}{page}.html')
-    return re.sub(r'(!\[[^\]]*\]\()(?!\w+:|/)', rf'\1{NBS.name}/', s)
+    return re.sub(r'(!\[[^\]]*\]\(|src(?:set)?=")(?!\w+:|/)', rf'\1{NBS.name}/', s)
 
 
 def readme_output(o):
@@ -100,6 +104,20 @@ def markdown_cell(source): return {'cell_type': 'markdown', 'metadata': {}, 'sou
 def code_cell(source, outputs=(), tags=(), **mystnb):
     return {'cell_type': 'code', 'metadata': {'tags': [*tags], 'mystnb': mystnb},
             'source': source, 'outputs': [*outputs], 'execution_count': None}
+
+
+def notebook(cells):
+    "Text of a notebook for Sphinx"
+    lexer = {'language_info': {'name': 'python', 'pygments_lexer': 'ipython3'}}
+    return json.dumps({'nbformat': 4, 'nbformat_minor': 4, 'metadata': lexer, 'cells': [*cells]})
+
+
+def elsewhere(path):
+    "Links that open a notebook with nothing installed"
+    repo, file = cfg.git_url.removeprefix('https://github.com/'), f'{NBS.name}/{path}'
+    colab = f'https://colab.research.google.com/github/{repo}/blob/{cfg.branch}/{file}'
+    return (f'{{.elsewhere}}\n[Open in Colab]({colab}) '
+            f'[Open in Binder](https://mybinder.org/v2/gh/{repo}/{cfg.branch}?urlpath=lab/tree/{file})')
 
 
 def defined(c):
@@ -178,13 +196,16 @@ class Chapter:
 
     def staged(self):
         "File name and text for Sphinx"
-        lexer = {'language_info': {'name': 'python', 'pygments_lexer': 'ipython3'}}
-        nb = {'nbformat': 4, 'nbformat_minor': 4, 'metadata': lexer, 'cells': [*self.page_cells()]}
-        return f'{self.name}.ipynb', json.dumps(nb)
+        return f'{self.name}.ipynb', notebook(self.page_cells())
+
+    def exhibits(self):
+        "Outputs to show elsewhere too, by the caption that `#| card: …` gives them"
+        return {' '.join(c.directives_['card:']): [*filter(None, map(self.output, c.outputs))] for c in self.cells if 'card:' in c.directives_}
 
     def page_cells(self):
         "What is shown of it"
         yield markdown_cell(f'# {self.title}' + (f'\n\n{{.lead}}\n{self.markdown(self.summary)}' if self.summary else ''))
+        if self.folder == 'tutorials': yield markdown_cell(elsewhere(self.path))
         first = re.sub(r'^# .+\s+(?:> .+)?', '', self.cells[0].source)
         if first.strip(): yield markdown_cell(self.markdown(first))
         for c in self.cells[1:]:
@@ -223,6 +244,52 @@ def contents(name, title, about, pages, more=''):
     "A page that leads to others, in order"
     links = '\n'.join(listed(pages, posixpath.dirname(name)))
     return Text(name, title, '\n\n'.join([f'# {title}', about, links, more, toctree(pages)]) + '\n', pages=pages)
+
+
+def preview(output):
+    "A small form of an output, for a card"
+    data = output.get('data', {'text/plain': output.get('text', '')})
+    if 'text/html' in data: return ''.join(data['text/html'])
+    if 'image/png' not in data: return f'<pre>{escape("".join(data["text/plain"]).strip()[:600])}</pre>'
+    picture = Image.open(io.BytesIO(base64.b64decode(''.join(data['image/png'])))).convert('RGB')
+    picture.thumbnail((440, 440))
+    picture.save(out := io.BytesIO(), 'webp', quality=80)
+    return f'<img alt="" src="data:image/webp;base64,{base64.b64encode(out.getvalue()).decode()}">'
+
+
+def card(p, folder):
+    "A link to a tutorial with a picture of what comes out of it, which a screen reader skips"
+    outputs = next(iter(p.exhibits().values()), [])
+    picture = f'<div class="preview" aria-hidden="true" inert>{preview(outputs[-1])}</div>' if outputs else ''
+    # a blank line would end the HTML
+    picture = picture.replace('\n', '&#10;')
+    return f'<li>{picture}<a href="{url(p.name, folder)}">{escape(p.title)}</a><p>{escape(p.summary)}</p></li>'
+
+
+def cards(name, title, about, pages, more):
+    "A page that leads to tutorials, with a card for each"
+    shown = ''.join(card(p, posixpath.dirname(name)) for p in pages)
+    return Text(name, title, f'# {title}\n\n{about}\n\n<ol class="cards">{shown}</ol>\n\n{toctree([*pages, *more])}\n', pages=pages)
+
+
+class Gallery(NamedTuple):
+    "Saved outputs of tutorials, one below the other"
+    name: str
+    title: str
+    about: str
+    tutorials: list
+    source: str = 'docs/nbsite.py'
+    summary: str = ''
+    pages: list = []
+
+    def cells(self):
+        yield markdown_cell(f'# {self.title}\n\n{self.about}')
+        for p in self.tutorials:
+            for caption, outputs in p.exhibits().items():
+                yield markdown_cell(f'## {caption}\n\nFrom [{p.title}]({url(p.name, posixpath.dirname(self.name))}): {p.summary.rstrip(".")}.')
+                yield code_cell(f'# {caption}', outputs, ['remove-input'])  # without a source there would be no outputs
+
+    def staged(self): return f'{self.name}.ipynb', notebook(self.cells())
 
 
 def text_page(path, pages=[]):
@@ -268,22 +335,25 @@ def site():
     table = '\n'.join(c.source for c in front.cells)
     rooms = [room(folder, folders[folder], table) for folder in ROOMS if folder in folders and folder != 'bench']
     changes = text_page(cfg.config_path/'CHANGELOG.md')
+    gallery = Gallery('tutorials/gallery', 'What can you make?', 'Outputs of the tutorials as they were saved, none of them improved: '
+                      'small models that trained for seconds to minutes on two CPU cores. Yours can have more time.', folders['tutorials'])
+    about = f'Notebooks to run and to change, here or with nothing installed. [What can you make?]({url(gallery.name, "tutorials")}) shows what comes out of them.'
     sections = [
         text_page(HERE/'start.md'),
-        contents('tutorials/index', 'Tutorials', 'Notebooks to run and to change.', folders['tutorials']),
+        cards('tutorials/index', 'Tutorials', about, folders['tutorials'], [gallery]),
         contents('chapters', 'How it works', 'Each module explains, shows and tests itself. In reading order:', rooms),
         contents('bench/index', 'Benchmarks', 'What was measured, and how to measure it again.', folders['bench']),
         contents('reference', 'Reference', 'Settings, and every public name.', folders['reference'], '\n'.join([*curated(chapters), *names(chapters)])),
         text_page(cfg.config_path/'CONTRIBUTING.md', [changes]),
     ]
     front.cells.append(AttrDict(cell_type='markdown', source=toctree(sections)))
-    return [front, *chapters, *rooms, *sections, changes]
+    return [front, *chapters, gallery, *rooms, *sections, changes]
 
 
 def write(pages):
     "What Sphinx reads, in _proc/; what did not change is left alone, so that Sphinx leaves it alone too"
     files = {name: text.encode() for name, text in (p.staged() for p in pages)}
-    files |= {p.relative_to(NBS).as_posix(): p.read_bytes() for p in (NBS/'images').iterdir()}
+    files |= {f'extra/{p.relative_to(NBS).as_posix()}': p.read_bytes() for p in (NBS/'images').iterdir()}  # html_extra_path
     files['sources.json'] = json.dumps({p.name: p.source for p in pages}).encode()
     for p in STAGED.rglob('*'):
         if p.is_file() and p.relative_to(STAGED).as_posix() not in files and '.doctrees' not in p.parts: p.unlink()

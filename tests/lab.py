@@ -7,6 +7,7 @@ import socket
 import subprocess
 import sys
 import time
+from contextlib import contextmanager
 from types import SimpleNamespace
 from urllib.request import urlopen
 
@@ -46,11 +47,9 @@ def wait_for_server(url, process, log, seconds=90):
             time.sleep(.1)
 
 
-@pytest.fixture(scope='module')
-def lab(tmp_path_factory):
-    "JupyterLab on a free port: `lab.url`, and the folder it shows, `lab.root`"
-    pytest.importorskip('jupyterlab')
-    tmp = tmp_path_factory.mktemp('lab')
+@contextmanager
+def jupyter_lab(tmp):
+    "JupyterLab on a free port: its `url`, and the folder it shows, `root`"
     (root := tmp/'root').mkdir()
     with socket.socket() as s:
         s.bind(('127.0.0.1', 0))
@@ -60,11 +59,20 @@ def lab(tmp_path_factory):
                               '--ServerApp.port_retries=0', '--IdentityProvider.token=', '--LabApp.expose_app_in_browser=True',
                               f'--ServerApp.root_dir={root}'], env=_environment(tmp), stdout=log, stderr=log)
     url = f'http://127.0.0.1:{port}'
-    wait_for_server(url, p, tmp/'lab.log')
-    yield SimpleNamespace(url=url, root=root, log=tmp/'lab.log')
-    p.send_signal(signal.SIGTERM)  # also shuts its kernels down
-    try: p.wait(30)
-    except subprocess.TimeoutExpired: p.kill()  # it may hang if a page disconnects meanwhile; kernels end with their server
+    try:
+        wait_for_server(url, p, tmp/'lab.log')
+        yield SimpleNamespace(url=url, root=root, log=tmp/'lab.log')
+    finally:
+        p.send_signal(signal.SIGTERM)  # also shuts its kernels down
+        try: p.wait(30)
+        except subprocess.TimeoutExpired: p.kill()  # it may hang if a page disconnects meanwhile; kernels end with their server
+
+
+@pytest.fixture(scope='module')
+def lab(tmp_path_factory):
+    "JupyterLab for the tests of a module"
+    pytest.importorskip('jupyterlab')
+    with jupyter_lab(tmp_path_factory.mktemp('lab')) as lab: yield lab
 
 
 @pytest.fixture(scope='session')

@@ -1,5 +1,6 @@
 "The documentation site, built as CONTRIBUTING says, in a real Chromium: on a desk and on a phone, in the light and in the dark"
 import configparser
+import json
 import re
 import subprocess
 import sys
@@ -8,12 +9,13 @@ from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from threading import Thread
 from types import SimpleNamespace
+from urllib.parse import urlsplit
 
 import pytest
 
 ROOT = Path(__file__).parents[1]
 DESK, PHONE = dict(width=1200, height=1000), dict(width=390, height=800)
-PAGES = ('index start tutorials/index tutorials/quickstart chapters text/corpus evaluate/baselines lab/dashboard lab/xray bench/serve '
+PAGES = ('index start tutorials/index tutorials/gallery tutorials/quickstart chapters text/corpus evaluate/baselines lab/dashboard lab/xray bench/serve '
          'cli/training reference reference/settings contributing changelog').split()
 
 
@@ -81,17 +83,52 @@ def test_start_page_names_every_extra():
         assert f'`{extra}`' in text, extra
 
 
-def test_front_page(visit):
+def test_front_page(visit, site):
     from playwright.sync_api import expect
     page = visit('index')
     sections = page.locator('.bd-header .navbar-nav .nav-link').all_inner_texts()
     assert [s.strip() for s in sections if s.strip()] == ['Start', 'Tutorials', 'How it works', 'Benchmarks', 'Reference', 'Contributing']
     dashboard = page.get_by_alt_text('The dashboard in JupyterLab')
     expect(dashboard).to_be_in_viewport()
-    assert dashboard.evaluate('i => i.complete && i.naturalWidth') > 600
+    assert dashboard.evaluate('i => i.decode().then(() => i.naturalWidth)') > 600
+    assert dashboard.evaluate('i => i.currentSrc').endswith('.webp') and (site.root/'images'/'dashboard.webp').stat().st_size < 500_000
+    page.emulate_media(reduced_motion='reduce')
+    page.wait_for_function("document.querySelector('picture img').currentSrc.endsWith('.png')")
     expect(page.locator('div.cell_input')).to_contain_text('learn.fit_live(steps=')
     edit = page.get_by_role('link', name='Edit on GitHub').first
     assert edit.get_attribute('href').endswith('/edit/main/nbs/index.ipynb')
+
+
+def test_tutorials_have_cards_that_lead_to_them(visit):
+    page = visit('tutorials/index')
+    cards, tutorials = page.locator('.cards li'), sorted((ROOT/'nbs'/'tutorials').glob('*.ipynb'))
+    assert [a.get_attribute('href') for a in cards.locator('a').all()] == [p.stem[3:] + '.html' for p in tutorials]
+    for card in cards.all():
+        assert card.locator('.preview').inner_text().strip() or card.locator('.preview img').evaluate('i => i.naturalWidth') > 200
+    cards.nth(1).locator('p').click(force=True)  # the whole card is the link
+    page.wait_for_url('**/steer.html')
+
+
+def test_gallery_shows_what_the_tutorials_made(visit):
+    page = visit('tutorials/gallery')
+    shown = page.locator('section section')
+    assert shown.count() > 8
+    for section in shown.all():
+        assert section.locator('.cell_output').count() and not section.locator('.cell_input').count(), section.inner_text()
+    assert 'HEN' in shown.filter(has_text='A hen who answers a fox').locator('.cell_output').inner_text()
+
+
+def test_notebooks_open_elsewhere(visit, site):
+    "The links name notebooks of the repository, where the environment's files and a cell that installs await them"
+    postbuild = (ROOT/'.binder'/'postBuild').read_text()
+    extras = re.search(r"'\.\[([\w,]+)\]'", postbuild)[1].split(',')
+    for p in (ROOT/'nbs'/'tutorials').glob('*.ipynb'):
+        html = (site.root/'tutorials'/f'{p.stem[3:]}.html').read_text(encoding='utf-8')
+        for where in 'colab.research.google.com/github/chatgot/chatgot/blob/main', 'mybinder.org/v2/gh/chatgot/chatgot/main?urlpath=lab/tree':
+            assert f'https://{where}/nbs/tutorials/{p.name}"' in html
+        first = next(c for c in json.loads(p.read_text(encoding='utf-8'))['cells'] if c['cell_type'] == 'code')
+        assert 'pip install' in ''.join(first['source']) and 'pip install -q' not in html
+        assert {*re.findall(r'\w+', (re.search(r'chatgot\[(.*?)\]', ''.join(first['source'])) or ['', ''])[1])} <= {*extras}
 
 
 def test_search_finds_a_function(visit):
@@ -105,6 +142,20 @@ def test_search_finds_a_function(visit):
     found.click()
     expect(page).to_have_url(re.compile(r'/train/learner\.html.*#lm_learner$'))
     expect(page.get_by_role('heading', name='lm_learner')).to_be_in_viewport()
+
+
+@pytest.mark.parametrize('query, first', [
+    ('learning rate', '(Callbacks|Optimizers and schedules) > Learning-rate schedule'), ('rate', 'Security > Rate limiting'),
+    ('tokenizer', 'Tokenizers'), ('top-p', 'Logit filters > Top-p'), ('resume', 'Train, resume, pipeline > Resume'),
+    ('checkpoint', 'Checkpoints'), ('loss', 'Best loss'), ('show_batch', r'chatgot\.text\.batches\.TextDataLoaders\.show_batch')])
+def test_search_ranks_titles_and_whole_words(visit, site, query, first):
+    page = visit('index')
+    page.goto(f'{site.url}/search.html?q={query}')
+    found = page.locator('#search-results ul.search > li > a')
+    found.nth(1).wait_for()
+    assert re.fullmatch(first, found.first.inner_text())
+    where = [a.get_attribute('href').split('?')[0] + urlsplit(a.get_attribute('href')).fragment for a in found.all()]
+    assert len(where) == len({*where})  # one place, one result
 
 
 def test_chapter_shows_formulas_plots_and_source(visit):
@@ -128,7 +179,7 @@ def test_tables_that_a_cell_displayed(site):
         assert re.search(rf'<section id="{section}">.*?<table.*?</table>', html, re.S), section
 
 
-@pytest.mark.parametrize('name, what', [('lab/dashboard', 'tokens/s'), ('lab/xray', 'tokens'), ('tutorials/quickstart', 'tokens/s')])
+@pytest.mark.parametrize('name, what', [('lab/live', 'tokens/s'), ('lab/xray', 'tokens'), ('tutorials/quickstart', 'tokens/s')])
 def test_widgets_leave_something_to_see(visit, name, what):
     from playwright.sync_api import expect
     page = visit(name)

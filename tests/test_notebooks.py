@@ -1,4 +1,5 @@
 "Each notebook under nbs/ is one test, run as `nbdev_test` does in its own process: `pytest -k corpus` picks one"
+import ast
 import json
 import re
 import threading
@@ -83,3 +84,30 @@ def test_links_lead_to_files(nb):
     text = '\n'.join(''.join(c['source']) for c in json.loads(nb.read_text(encoding='utf-8'))['cells'] if c['cell_type'] == 'markdown')
     links = re.findall(r'\]\((?!\w+:)([^)#\s]+)(?:#[^)]*)?\)', re.sub(r'`[^`]*`|\$[^$]*\$', '', text))
     assert [l for l in links if not (nb.parent/l).exists()] == []
+
+
+EFFECTS = set('write write_text write_bytes rename replace unlink append extend setdefault pop seek'.split())
+UNWANTED = {r'\r(?!\n)': 'a progress bar in all its stages', r'/(?:tmp/tmp|home/|Users/|root/)\w': 'a path of one machine',
+            r'object at 0x': 'the address of an object', r'\bon cpu\b.*\bon cpu\b': 'the device twice'}
+
+
+def faults_of(source, output, tutorial):
+    "What a reader should not meet in an output of a cell"
+    text = ''.join(map(''.join, [output.get('text', ''), *(v for k, v in output.get('data', {}).items() if k.startswith('text/'))]))
+    log = output.get('name') == 'stderr'  # which the site leaves out
+    yield from (why for what, why in UNWANTED.items() if re.search(what, text) and not (log and 'path' in why))
+    if output['output_type'] == 'error' or log and tutorial: yield 'an error or a warning'
+    if output['output_type'] == 'execute_result':
+        call = getattr(ast.parse(re.sub(r'^( *)[%!].*$', r'\1pass', source, flags=re.M)).body[-1], 'value', None)
+        if isinstance(call, ast.Call) and getattr(call.func, 'attr', '') in EFFECTS: yield 'what a call returns that is made for its effect'
+
+
+def test_saved_outputs_are_fit_to_read():
+    "A progress bar leaves one line with: jupyter nbconvert --to notebook --inplace --coalesce-streams NOTEBOOK; nbdev_clean"
+    found = []
+    for nb in sorted(nbglob(CFG.nbs_path, as_path=True)):
+        for c in json.loads(nb.read_text(encoding='utf-8'))['cells']:
+            source = ''.join(c['source'])
+            faults = {f for o in c.get('outputs', []) for f in faults_of(source, o, 'tutorials' in nb.parts)}
+            found += [f'{name(nb)}: {f}, below {source[:60]!r}' for f in faults]
+    assert not found, '\n'.join(found)

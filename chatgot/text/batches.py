@@ -4,18 +4,18 @@
 
 # %% auto #0
 __all__ = ['ResidentTokens', 'MappedTokens', 'n_windows', 'epoch_order', 'Batches', 'TrainBatches', 'ValidBatches',
-           'TextDataLoaders']
+           'TextDataLoaders', 'BatchView']
 
 # %% ../../nbs/text/07_batches.ipynb #fbf4fbd4
+from html import escape
 from pathlib import Path
 from typing import Iterator
 
 import numpy as np
-import pandas as pd
 import torch
 from fastai.data.core import DataLoaders
-from fastai.torch_core import display_df
 from fastcore.basics import patch
+from IPython.display import display
 from numpy.lib.stride_tricks import sliding_window_view
 from torch import Tensor
 
@@ -24,6 +24,7 @@ from ..core.errors import ChatGoTError
 from ..core.settings import Settings
 from .corpus import Corpus
 from .ngrams import MAX_COUNTED_TOKENS, NGrams
+from .report import visible
 from .token_cache import encode_corpus, token_file
 from .tokenizer import Tokenizer, token_dtype, train_tokenizer
 
@@ -323,16 +324,44 @@ def one_batch(self: TrainBatches) -> tuple[Tensor, Tensor]:  # x_BT and y_BT
     "The next training batch, which stays the next one"
     return self.batch(self.next_batch)
 
+# %% ../../nbs/text/07_batches.ipynb #a5a748aa
+class BatchView:
+    "Rows of a batch to look at, each token with its target"
+    def __init__(self,
+        tok: Tokenizer,
+        x_BT: list[list[int]],  # tokens
+        y_BT: list[list[int]],  # the target of each
+    ):
+        self.tok, self.x_BT, self.y_BT = tok, x_BT, y_BT
+
+    def __repr__(self):
+        return '\n'.join(f'{self.tok.decode(x)!r} → {self.tok.decode(y)!r}' for x, y in zip(self.x_BT, self.y_BT))
+
+
+# %% ../../nbs/text/07_batches.ipynb #6b6ad7c5
+@patch
+def _row_html(self: BatchView, x_T: list[int], y_T: list[int]) -> str:
+    shown = lambda id: escape(visible(self.tok.decode([id])))
+    shades = '#4a8fe733', '#e8a33d33'  # translucent: for light paper and dark
+    return ''.join(f'<span style="display:inline-block;background:{shades[i % 2]}">{shown(x)}<br><small>{shown(y)}</small></span>'
+                   for i, (x, y) in enumerate(zip(x_T, y_T)))
+
+@patch
+def _repr_html_(self: BatchView) -> str:
+    rows = ''.join(f'<div style="margin-top:8px">{self._row_html(x, y)}</div>' for x, y in zip(self.x_BT, self.y_BT))
+    caption = f'{len(self.x_BT)} windows: tokens, and below each its target, the token that comes next'
+    return f'<div style="font:14px/1.3 ui-monospace,monospace"><div style="opacity:.8">{caption}</div>{rows}</div>'
+
+
 # %% ../../nbs/text/07_batches.ipynb #e6b7fdd1
 @patch
 def show_batch(self: TextDataLoaders,
     max_n: int = 4,  # rows
     width: int = 60,  # tokens of each
 ):
-    "Show the next training batch as text"
-    rows = [[repr(self.tok.decode(t.cpu()[:width])) for t in xy] for xy in zip(*self.one_batch())]
-    with pd.option_context('display.max_colwidth', None):
-        display_df(pd.DataFrame(rows[:max_n], columns=['input', 'target']))
+    "Show the next training batch: tokens in colour with their targets, or plain text in a terminal"
+    x_BT, y_BT = (t_BT[:max_n, :width].tolist() for t_BT in self.one_batch())
+    display(BatchView(self.tok, x_BT, y_BT))
 
 # %% ../../nbs/text/07_batches.ipynb #35d1bf64
 @patch
