@@ -83,7 +83,7 @@ def panels(self: RunWriter, panels: list[dict]):
 def started(self: RunWriter, learn: StepLearner, plan: TrainSettings, start: tuple[int, float]):
     "Log the event, with device, model size and batches"
     self._step, self._best = learn.step, learn.best_val_loss()
-    self._log(f'training on {learn.dls.device}, {n_params(learn.model):,} parameters, {learn.dls}',
+    self._log(f'training on {learn.dls}; {n_params(learn.model):,} parameters',
               event='started', step=learn.step)
 
 # %% ../../nbs/train/09_trackers.ipynb #f6e83505
