@@ -22,7 +22,7 @@ CELL_LINES, MODULE_LINES, LINE_WIDTH, LONG_LINES = 30, 400, 110, .02
 SIBLINGS = {'text', 'vision', 'audio'}  # kinds of data, which only `models` joins
 # Distributions whose import name is another one
 IMPORT_NAMES = {'pyyaml': 'yaml', 'python-dotenv': 'dotenv', 'nvidia-ml-py': 'pynvml', 'prometheus-client': 'prometheus_client',
-                'beautifulsoup4': 'bs4', 'myst-nb': 'myst_nb', 'pydata-sphinx-theme': 'pydata_sphinx_theme',
+                'beautifulsoup4': 'bs4', 'pillow': 'PIL', 'myst-nb': 'myst_nb', 'pydata-sphinx-theme': 'pydata_sphinx_theme',
                 'sphinx-copybutton': 'sphinx_copybutton'}
 # Distributions that are needed although nothing imports them, each with the reason
 TOOLS = {'jupyterlab': '`chatgot lab` runs it as a program', 'tensorboard': 'torch.utils.tensorboard imports it',

@@ -91,7 +91,7 @@ def started(self: RunWriter, learn: StepLearner, plan: TrainSettings, start: tup
     "Log the event, with device, model size and batches"
     self._step = learn.step
     self._best = min(((r['val_loss'], r['step']) for r in learn.history if 'val_loss' in r), default=(math.inf, 0))
-    self._log(f'training on {learn.dls.device}, {n_params(learn.model):,} parameters, {learn.dls}',
+    self._log(f'training on {learn.dls}; {n_params(learn.model):,} parameters',
               event='started', step=learn.step)
 
 # %% ../../nbs/train/09_trackers.ipynb #f6e83505
