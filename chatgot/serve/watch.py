@@ -191,9 +191,9 @@ class Channel:
     async def call(self, function: Callable, *args) -> tuple[dict | None, str]:
         "Call the feed in a thread; its message, or that of the error, and the same as JSON"
         def run():
-            try: message = function(*args)
-            except Exception as e: message = failure(e)
-            return message, json.dumps(message)
+            # a page could not read the NaN that Python would write
+            try: return (message := function(*args)), json.dumps(message, allow_nan=False)
+            except Exception as e: return (message := failure(e)), json.dumps(message)
         async with self.lock: return await asyncio.to_thread(run)
 
     def tell(self, message: dict | None, text: str, asker: asyncio.Queue | None = None):
@@ -361,7 +361,7 @@ def watch_app(
     app.add_middleware(SecurityMiddleware, authorizer=Authorizer(s, public=page, late_keys=False), log=log_refused)
     return Sessions(app, s)
 
-# %% ../../nbs/serve/12_watch.ipynb #d26e0c79
+# %% ../../nbs/serve/12_watch.ipynb #94d658f9
 def watch(
     watcher: Watcher,
     s: ServeSettings,
