@@ -62,7 +62,7 @@ def update_cost(
         dashboard.send_updates()
         times.append(time.perf_counter() - t)
     return dict(logged=steps, ms=1e3*statistics.median(times), worst_ms=1e3*max(times),
-                bytes=len(json.dumps(messages[-1])), rows_kept=len(dashboard.history.rows))
+                bytes=len(json.dumps(messages[-1])), rows_kept=len(dashboard.feed.history.rows))
 
 # %% ../../nbs/bench/02_dashboard.ipynb #12216fdd
 def request_check_cost(
