@@ -31,7 +31,7 @@ setup(
     classifiers=['Development Status :: 3 - Alpha', 'Framework :: Jupyter', 'Intended Audience :: Education', 'Intended Audience :: Science/Research',
                  'Programming Language :: Python :: 3', 'Topic :: Scientific/Engineering :: Artificial Intelligence', 'Typing :: Typed'],
     packages=find_packages(include=['chatgot', 'chatgot.*']),
-    package_data={'chatgot': ['py.typed', 'configs/**/*.yaml', 'core/*.css', 'serve/*.html', 'lab/*.js', 'lab/*.css',
+    package_data={'chatgot': ['py.typed', 'configs/**/*.yaml', 'core/*.css', 'serve/*.html', 'serve/*.js', 'serve/*.css', 'lab/*.js', 'lab/*.css',
                               'tutorials/*.ipynb']},  # chatgot/tutorials is a link to nbs/tutorials
     python_requires='>=' + cfg['min_python'],
     install_requires=cfg['requirements'].split(),

@@ -43,7 +43,7 @@ def http(method=b'GET', path=b'/v1/models', headers=(), body=b'', version=b'HTTP
 
 HOST, AUTH = (b'Host', b'localhost'), (b'Authorization', f'Bearer {KEY}'.encode())
 ADMIN, TYPE = (b'Authorization', f'Bearer {ADMIN_KEY}'.encode()), (b'Content-Type', b'application/json')
-PATHS = [b'/', b'/health/live', b'/health/ready', b'/metrics', b'/openapi.json', b'/docs', b'/v1/models', b'/v1/models/farm', b'/v1/completions',
+PATHS = [b'/', b'/page.js', b'/page.css', b'/health/live', b'/health/ready', b'/metrics', b'/openapi.json', b'/docs', b'/v1/models', b'/v1/models/farm', b'/v1/completions',
          b'/v1/chat/completions', b'/v1/models/farm/checkpoint', b'/v1/stream', b'/v1/none']
 sizes = st.sampled_from([1, 2, 10, 100, 1000, 8000, 70_000])
 junk = st.one_of(st.binary(max_size=40), st.sampled_from([b'[', b']', b'\x00', b'\r', b'\n', b'\r\n', b'\t', b' ', b'%', b'%00', b'%ff', b'%ud800', b':',

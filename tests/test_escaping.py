@@ -100,22 +100,54 @@ def test_widgets_in_a_notebook(lab, run, page):
     assert watch.found() == []
 
 
-def test_server_page(run, page, tmp_path):
-    p = fork(cli, tmp_path, ['serve', str(run.folder), '--port', '0'], {})
-    try:
+@pytest.fixture
+def server(tmp_path):
+    "A function that starts a command of `chatgot` which serves a page, and returns its address"
+    started = []
+    def start(*args):
+        started.append(p := fork(cli, tmp_path, [*args, '--port', '0'], {}))
         end = time.time() + 60
         while not (url := re.search(r'http://\S+', (tmp_path/'err').read_text() if (tmp_path/'err').exists() else '')):
             assert p.is_alive() and time.time() < end, (tmp_path/'err').read_text()
             time.sleep(.05)
-        watch = Watch(page)
-        page.goto(url[0])
-        page.locator('textarea').fill(MARKUP)
-        page.get_by_text('Write', exact=True).click()
-        expect(page.locator('#status')).to_contain_text('per second')
-        expect(page.locator('#stop')).to_be_disabled()
-        expect(page.locator('output')).to_contain_text(MARKUP)
-        expect(page.locator('option')).to_contain_text(NAME)
-        assert watch.found() == []
-    finally:
+        return url[0]
+    yield start
+    for p in started:
         p.kill()
         p.join()
+
+
+def test_server_page(run, page, server):
+    watch = Watch(page)
+    page.goto(server('serve', str(run.folder)))
+    expect(page.locator('#model')).to_contain_text(NAME)
+    expect(page.locator('#character')).to_contain_text(SPEAKER)
+    page.get_by_label('Your message').fill(MARKUP)
+    page.keyboard.press('Enter')
+    expect(page.locator('#turns')).to_contain_text(MARKUP)
+    page.get_by_role('tab', name='Write').click()
+    page.get_by_label('Prompt').fill(MARKUP)
+    page.get_by_role('button', name='Write', exact=True).click()
+    expect(page.locator('#status')).to_contain_text('per second')
+    expect(page.locator('#write .stop')).to_be_disabled()
+    expect(page.locator('#text')).to_contain_text(MARKUP)
+    page.reload()
+    expect(page.locator('#kept li')).to_contain_text(MARKUP[:50])
+    page.locator('#kept li button').first.click()
+    expect(page.locator('#text')).to_contain_text(MARKUP)
+    assert watch.found() == []
+
+
+def test_watch_page(run, page, server):
+    watch = Watch(page)
+    page.goto(server('watch', '--out', str(run.folder.parent)))
+    expect(page.locator('#list tbody tr')).to_have_count(2)
+    expect(page.locator('#list .state').first).to_have_text('finished')
+    page.get_by_role('link', name=NAME, exact=True).click()
+    expect(page.locator('.dash .name')).to_have_text(NAME)
+    for tab in page.get_by_role('tab').all():
+        tab.click()
+        page.wait_for_timeout(50)
+    page.get_by_role('button', name='Go on …').click()
+    expect(page.locator('.command').first).to_contain_text('onerror=')
+    assert watch.found() == []

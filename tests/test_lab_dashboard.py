@@ -110,7 +110,7 @@ def send_wrong_request(screen):
 def test_watch_and_steer(lab, page, live, tmp_path):
     first = wait_for(live.points)
     wait_for(lambda: live.points() > first + 2)
-    expect(live.find('.sample').first).to_be_visible(timeout=60_000)
+    expect(live.find('.column .text').first).to_be_visible(timeout=60_000)
     steer(live)
     send_wrong_request(live)
     live.find('.curves .chart-top').hover()
@@ -122,6 +122,7 @@ def test_watch_and_steer(lab, page, live, tmp_path):
     live.find('.tools input[type=checkbox]').check()
     expect(live.find('.curves caption')).to_contain_text('by time, logarithmic')
     assert live.points() > 5
+    wait_for(lambda: len({s['step'] for s in live.samples if 'gallery' in s}) > 1, 120)
     t = time.time()
     live.click('Stop')
     live.state('interrupted')
@@ -149,7 +150,11 @@ def test_watch_and_steer(lab, page, live, tmp_path):
     page.evaluate("window.jupyterapp.commands.execute('kernelmenu:shutdown')")
     page.goto(f'{lab.url}/doc/tree/quickstart.ipynb?reset')
     expect(cell(page, 2).locator('.jp-OutputArea-output img')).to_be_visible()
-    expect(cell(page, 2).locator('.jp-OutputArea-output').first).to_contain_text(live.samples[-1]['text'].strip()[:40])
+    static = cell(page, 2).locator('.chatgot-static')
+    expect(static).to_be_visible()
+    story = [s['text'] for s in live.samples if 'gallery' in s]
+    for text in (story[0], story[-1]): expect(static).to_contain_text(text.strip()[:20])
+    expect(cell(page, 2).get_by_text('widget')).to_be_hidden()
     page.screenshot(path=tmp_path/'kept.png')
 
 
@@ -202,5 +207,33 @@ def test_close_the_page_and_come_back(lab, page):
         again.state('running', 60)
         assert again.points() > 10
         assert again.cell.evaluate("cell => cell.querySelector('.curves .chart').chart.series.find(s => s.id == 'train').p.x[0]") == 5, 'the curve does not begin at its beginning'
+    refuse_a_branch(again)
     again.click('Stop')
-    wait_for(lambda: 'stopped' in (live.folder/'run.log').read_text())
+    again.state('interrupted')
+    go_on(again)
+
+
+def refuse_a_branch(screen):
+    "The reason is on the screen, the run goes on, and the next success takes the error away"
+    screen.find('input.with').fill('model.n_layer=9')
+    screen.find('input.with').press('Enter')
+    expect(screen.find('.notices .error:not(:empty)')).to_contain_text('n_layer')
+    step = screen.steps
+    wait_for(lambda: screen.steps > step)
+    screen.state('running')
+    screen.click('Save now')
+    expect(screen.find('.notices .error:not(:empty)')).to_have_count(0)
+    expect(screen.find('.log.done')).to_contain_text('saved')
+
+
+def go_on(screen):
+    "What a stopped run offers is done by its dashboard: an evaluation is shown, and the run resumes"
+    screen.click('Evaluate')
+    expect(screen.find('.results')).to_contain_text('step', timeout=60_000)
+    screen.click('Close')
+    step = screen.steps
+    screen.click('Resume')
+    screen.state('running', 60)
+    wait_for(lambda: screen.steps > step)
+    screen.click('Stop')
+    screen.state('interrupted')

@@ -2,8 +2,11 @@
 import contextlib
 import json
 import os
+import shutil
 import signal
 import socket
+import subprocess
+import sys
 import threading
 
 import pytest
@@ -16,6 +19,7 @@ pytest.importorskip('hypothesis')
 import fuzz_http
 import served
 import soak
+from axe import violations
 from program import cli, fork
 from served import KEY, train_farm, wait_for
 
@@ -117,80 +121,165 @@ def test_soak(runs): soak.run(200, 7, runs)
 
 
 @pytest.fixture
-def served_page(browser, server):
-    "The page in a fresh profile; `page.messages` is its console, `page.requests` the addresses it called"
-    context = browser.new_context(viewport={'width': 1200, 'height': 800})
-    page = context.new_page()
-    page.messages, page.requests = [], []
-    page.on('console', lambda m: page.messages.append(m.text))
-    page.on('pageerror', lambda e: page.messages.append(str(e)))
-    page.on('request', lambda r: page.requests.append(r.url))
-    page.goto(server.url)
-    yield page
-    context.close()
+def open_page(browser):
+    "A function that opens the page of a server in a fresh profile; `page.messages` is its console, `page.requests` the addresses it called"
+    contexts = []
+    def opened(server):
+        contexts.append(browser.new_context(viewport={'width': 1200, 'height': 900}, permissions=['clipboard-read', 'clipboard-write']))
+        page = contexts[-1].new_page()
+        page.messages, page.requests = [], []
+        page.on('console', lambda m: page.messages.append(m.text))
+        page.on('pageerror', lambda e: page.messages.append(str(e)))
+        page.on('request', lambda r: page.requests.append(r.url))
+        page.goto(server.url)
+        return page
+    yield opened
+    for c in contexts: c.close()
 
 
-def enter_key(page, key):
+def use_key(page, key):
     page.get_by_label('API key').fill(key)
-    page.get_by_label('API key').press('Tab')
+    page.get_by_role('button', name='Use key').click()
 
 
-def test_page_writes_and_stops(served_page, server, tmp_path):
+def write(page, prompt, **settings):
+    page.get_by_role('tab', name='Write').click()
+    for label, value in settings.items(): page.get_by_label(label, exact=True).fill(value)
+    page.get_by_label('Prompt').fill(prompt)
+    page.get_by_role('button', name='Write', exact=True).click()
+
+
+def test_page_writes_and_stops(open_page, server):
     from playwright.sync_api import expect
-    page = served_page
-    status, out, stop = page.locator('#status'), page.locator('output'), page.get_by_role('button', name='Stop')
+    page = open_page(server)
+    status, out, stop, tokens = page.locator('#status'), page.locator('#text'), page.locator('#write .stop'), page.locator('#text .tok')
     expect(status).to_have_text('This server needs an API key.')
-    page.screenshot(path=tmp_path/'needs_key.png')
-    enter_key(page, 'wrong')
+    use_key(page, 'wrong')
     expect(status).to_have_text('This server knows no such API key.')
-    enter_key(page, KEY)
-    expect(status).to_contain_text('farm: step 40')
+    use_key(page, KEY)
+    expect(page.locator('#about')).to_have_text('step 40, context 64')
     assert all('401' in m for m in page.messages) and len(page.messages) == 2
     page.messages.clear()
 
-    page.get_by_label('Prompt').fill('FOX:\nIs the')
-    page.get_by_label('Tokens').fill('40')
-    page.get_by_label('Seed').fill('1')
-    page.get_by_role('button', name='Write').click()
+    write(page, 'FOX:\nIs the', Tokens='40', Seed='1')
     expect(status).to_contain_text('40 tokens')
     expect(stop).to_be_disabled()
-    want = server.client().completions.create(model='farm', prompt='FOX:\nIs the', max_tokens=40, seed=1, temperature=.8).choices[0].text
-    assert out.text_content() == 'FOX:\nIs the' + want
-    assert out.locator('span').first.get_attribute('title').endswith(' %')
-    page.screenshot(path=tmp_path/'generated.png')
+    want = server.client().completions.create(model='farm', prompt='FOX:\nIs the', max_tokens=40, seed=1, temperature=.8, logprobs=5).choices[0]
+    assert out.text_content() == 'FOX:\nIs the' + want.text
+    tokens.nth(3).hover()
+    likeliest, second = sorted(want.logprobs.top_logprobs[3].values())[::-1][:2]
+    tip = page.locator('.chatgot-tip')
+    expect(tip).to_contain_text(f'{100*2.718281828459**likeliest:.0f} %')
+    for _ in range(4): page.locator('#text').press('ArrowRight')
+    assert page.locator('#token').text_content().count('%') == 6 and tip.is_visible()
+    assert len({t.evaluate('e => e.style.background') for t in tokens.all()}) > 5
 
-    page.get_by_label('Tokens').fill('500000')
-    page.get_by_role('button', name='Write').click()
-    expect(out.locator('span').nth(50)).to_be_visible()
-    assert out.locator('span').count() < 500_000
+    write(page, 'FOX:\n', Tokens='500000')
+    expect(tokens.nth(50)).to_be_visible()
     stop.click()
     expect(status).to_contain_text('stopped after')
-    n = out.locator('span').count()
+    n = tokens.count()
     wait_for(lambda: server.metric('chatgot_slots_busy') == 0, server)
-    assert out.locator('span').count() == n and not page.messages
-    page.get_by_label('Prompt').fill('é')
-    page.get_by_role('button', name='Write').click()
+    assert tokens.count() == n < 500_000 and not page.messages
+    write(page, 'é')
     expect(status).to_contain_text('U+00E9')
-    assert {u.removeprefix(server.url) for u in page.requests} == {'/', '/v1/models', '/v1/completions'}
+    assert {u.removeprefix(server.url) for u in page.requests} == {'/', '/page.js', '/page.css', '/v1/models', '/v1/completions'}
 
 
-def test_page_fits(served_page, tmp_path):
+@pytest.fixture(scope='module')
+def local(runs):
+    "A server without keys"
+    with Server(runs, keys='') as s: yield s
+
+
+def test_page_chats_and_keeps(open_page, local):
+    "Conversations and texts are there after a reload, until they are deleted; nothing but requests leaves the browser"
     from playwright.sync_api import expect
-    page = served_page
-    enter_key(page, KEY)
-    page.get_by_label('Prompt').fill('HEN:\n' + 'o'*200)
-    page.get_by_label('Tokens').fill('150')
-    page.get_by_label('Prompt').press('Control+Enter')
+    page = open_page(local)
+    expect(page.locator('#turns')).to_have_attribute('data-hint', 'No messages yet. You are HEN; FOX answers.')
+    assert not page.get_by_label('API key').is_visible()
+    page.get_by_label('With').select_option('HEN')
+    expect(page.get_by_label('You are')).to_have_value('FOX')
+    bubbles, kept = page.locator('.bubble'), page.locator('#kept li')
+    page.get_by_label('Seed').fill('1')
+    page.get_by_label('Your message').fill('Is the henhouse open?')
+    page.keyboard.press('Enter')
+    expect(bubbles).to_have_count(2)
+    expect(kept).to_have_count(1)
+    turns = [{'role': 'user', 'name': 'FOX', 'content': 'Is the henhouse open?'}]
+    want = local.client().chat.completions.create(model='farm', messages=turns, max_tokens=300, temperature=.8, seed=1, extra_body={'character': 'HEN'})
+    assert bubbles.nth(1).text_content() == 'HEN' + want.choices[0].message.content.strip()
+    write(page, 'FOX:\n', Tokens='20')
+    expect(page.locator('#status')).to_contain_text('20 tokens')
+    page.get_by_role('button', name='Go on').click()
+    expect(kept).to_have_count(2)
+    expect(page.locator('#text .tok')).to_have_count(20)
+    before = page.locator('#text').text_content()
+
+    page.reload()
+    expect(page.get_by_role('tab', name='Write')).to_have_attribute('aria-selected', 'true')
+    kept.first.get_by_role('button').first.click()
+    assert page.locator('#text').text_content() == before
+    kept.first.get_by_role('button', name='Delete').click()
+    expect(kept).to_have_count(1)
+    page.get_by_role('tab', name='Write').press('ArrowLeft')
+    kept.first.get_by_role('button').first.click()
+    expect(bubbles).to_have_count(2)
+    expect(page.get_by_label('With')).to_have_value('HEN')
+    page.get_by_role('button', name='Delete all').click()
+    page.reload()
+    expect(page.locator('#about')).to_contain_text('step')
+    assert kept.count() == 0 and 'henhouse' not in page.evaluate('JSON.stringify(localStorage)') and not page.messages
+
+
+def test_page_copies_requests(open_page, local, server, tmp_path):
+    "Each snippet is run as it was copied, and prints what the page shows; the key isn't in it"
+    from playwright.sync_api import expect
+    page = open_page(server)
+    use_key(page, KEY)
+    def copied(name):
+        page.get_by_role('button', name=name, exact=True).click()
+        expect(page.locator('#status')).to_contain_text('Copied. It takes the key')
+        return page.evaluate('navigator.clipboard.readText()')
+    def printed(snippet, *command):
+        r = subprocess.run([*command, snippet], capture_output=True, text=True, env=os.environ | {'CHATGOT_KEY': KEY}, timeout=60)
+        assert r.returncode == 0 and KEY not in snippet, r.stderr
+        return r.stdout.removesuffix('\n')
+    page.get_by_label('Your message').fill('Is the henhouse open?')
+    page.get_by_label('Seed').fill('3')
+    page.keyboard.press('Enter')
+    want = [printed(copied('openai'), sys.executable, '-c'), printed(copied('Python'), sys.executable, '-c')]
+    page.locator('#say textarea').press('Enter')
+    expect(page.locator('#kept li')).to_have_count(1)
+    assert {w.strip() for w in want} == {page.locator('.bubble span').nth(1).text_content()}
+    write(page, 'FOX:\nIs the', Tokens='20', **{'Top-k': '3', 'Min-p': '0.01'})
+    expect(page.locator('#write .stop')).to_be_disabled()
+    texts = [printed(copied(name), sys.executable, '-c') for name in ('openai', 'Python')]
+    if shutil.which('curl'): texts.append(json.loads(printed(copied('curl'), 'sh', '-c'))['choices'][0]['text'])
+    assert {'FOX:\nIs the' + t for t in texts} == {page.locator('#text').text_content()}
+
+
+def test_page_fits_and_can_be_read(open_page, local, tmp_path):
+    "Both themes, two widths, and axe-core"
+    from playwright.sync_api import expect
+    page = open_page(local)
+    page.get_by_label('Your message').fill('o'*200)
+    page.keyboard.press('Enter')
+    expect(page.locator('#kept li')).to_have_count(1)
+    write(page, 'HEN:\n' + 'o'*200, Tokens='150')
     expect(page.locator('#status')).to_contain_text('150 tokens')
-    text_colors = set()
+    colors, found = set(), []
     for theme in ('light', 'dark'):
         page.emulate_media(color_scheme=theme)
-        text_colors.add(page.evaluate('getComputedStyle(document.body).color'))
-        for width in (1200, 390):
+        colors.add(page.evaluate('getComputedStyle(document.body).color'))
+        for width in (1200, 420):
             page.set_viewport_size({'width': width, 'height': 800})
-            page.screenshot(path=tmp_path/f'{theme}_{width}.png')
-            assert page.evaluate('document.documentElement.scrollWidth') <= width
-    assert len(text_colors) == 2
+            for tab in ('Write', 'Chat'):
+                page.get_by_role('tab', name=tab).click()
+                page.screenshot(path=tmp_path/f'{theme}_{width}_{tab}.png')
+                assert page.evaluate('document.documentElement.scrollWidth') <= width
+                if width == 420: found += violations(page)
+    assert len(colors) == 2 and found == []
 
 
 def test_killed_under_load_and_restarted(server, runs):

@@ -10,6 +10,7 @@ const WARN = new Set(["warning", "failed"]);
 
 // Symbols of events, about 10 pixels wide around 0, 0
 const SHAPES = {
+  __proto__: null, // kinds come from a run's log: "constructor" is none
   started: "M-3 -4.5L4.5 0L-3 4.5Z", resumed: "M-3 -4.5L4.5 0L-3 4.5Z", paused: "M-3.5 -4.5h2.5v9h-2.5ZM1 -4.5h2.5v9h-2.5Z", stopped: "M-3.5 -3.5h7v7h-7Z",
   ended: "M-3.5 -5h1.5v10h-1.5ZM-1.5 -5h6l-2 2.75l2 2.75h-6Z", saved: "M-4 -4.5h6.5l1.5 1.5v7.5h-8ZM-2 -3v2h3.5v-2ZM-2 1v3h4v-3Z", lr: "M0 -5L4.5 0L0 5L-4.5 0Z",
   evaluated: "M-4 0a4 4 0 1 0 8 0a4 4 0 1 0 -8 0ZM-2.3 0a2.3 2.3 0 1 1 4.6 0a2.3 2.3 0 1 1 -4.6 0Z", sample: "M-4.5 -4h9v1.7h-9ZM-4.5 -0.9h9v1.7h-9ZM-4.5 2.2h6v1.7h-6Z",
@@ -17,7 +18,7 @@ const SHAPES = {
   failed: "M-4.5 -3.2L-3.2 -4.5L0 -1.3L3.2 -4.5L4.5 -3.2L1.3 0L4.5 3.2L3.2 4.5L0 1.3L-3.2 4.5L-4.5 3.2L-1.3 0Z", other: "M-2.5 0a2.5 2.5 0 1 0 5 0a2.5 2.5 0 1 0 -5 0Z",
   best: "M0 -7.5L2.1 -2.6L7.1 -2.3L3.3 1L4.5 6L0 3.3L-4.5 6L-3.3 1L-7.1 -2.3L-2.1 -2.6Z",
 };
-const shapes = {};
+const shapes = { __proto__: null };
 const shape = kind => shapes[kind] ??= new Path2D(SHAPES[kind] ?? SHAPES.other);
 
 function make(tag, className = "", ...children) {
@@ -258,7 +259,10 @@ class Chart {
     this.schedule();
   }
 
-  // What is drawn from now on; see SPEC in lab/02_dashboard.ipynb. `key`: zoom and hidden series stay while it stays the same.
+  // What is drawn from now on: { series, marks, xLabel, yLabel, xFormat, yFormat, log, smoothing, key, empty }.
+  // A series: { id, name, points: [[x, y], …] (y null: a gap), color: "--variable" or a CSS colour, width (0: points only), dash, dots, faint, hidden (at first), smoothable }; the last is on top.
+  // A mark: { x, kind, text, symbol } on the x axis, of kind "best" a star at x, y, which is hidden with the series whose id is `series`.
+  // Formats turn a value into text; zoom and hidden series stay while `key` is the same; points that are the same array are not prepared again.
   draw(data) {
     if (data.key !== this.data.key || !this.drawn) { this.hidden = new Set(); this.known = new Set(); this.view = null; this.cursor = null; this.lit = null; this.left = 0; }
     for (const s of data.series) if (!this.known.has(s.id)) { this.known.add(s.id); if (s.hidden) this.hidden.add(s.id); }
@@ -289,7 +293,7 @@ class Chart {
     return [lo, hi];
   }
 
-  // --- Frames ---
+  // --- Frames: all of the base canvas after a change, and on the top canvas what follows the pointer ---
 
   // Draw in the next frame: all, or only what follows the pointer
   schedule(what = "all") {

@@ -110,7 +110,10 @@ class Notices {
       return this.say(warning);
     }
     if (!changed && !events.length) return;
-    if (events.length && events.every(e => e.level === "DEBUG")) { if (!this.pending && !this.log.classList.contains("error")) this.show(note || logLine(events.at(-1)), "faint"); return; }
+    if (events.length && events.every(e => e.level === "DEBUG")) {
+      if (this.log.classList.contains("faint")) this.show(note || logLine(events.at(-1)), "faint"); // neither an answer nor a warning is pushed aside
+      return;
+    }
     this.error.textContent = "";
     if (this.pending) this.done(note || logLine(events.at(-1)));
     else this.show(note || logLine(events.at(-1)), "faint");

@@ -20,7 +20,7 @@ import traceback
 from collections import OrderedDict
 from ipaddress import ip_address, ip_network
 from pathlib import Path
-from typing import Callable
+from typing import Callable, Iterable
 from urllib.parse import urlsplit
 
 from fastcore.basics import patch
@@ -116,12 +116,18 @@ class RequestRefused(HTTPException):
         self.body = error_body(status, message, param, code)
 
 # %% ../../nbs/serve/03_security.ipynb #117fc1ca
-PUBLIC_PATHS = '/', '/health/live', '/health/ready'  # no key needed
+PUBLIC_PATHS = '/', '/page.js', '/page.css', '/health/live', '/health/ready'  # no key needed
 
 class Authorizer:
     "Decides who may send which request"
-    def __init__(self, s: ServeSettings):
+    def __init__(
+        self,
+        s: ServeSettings,
+        public: Iterable[str] = PUBLIC_PATHS,
+        late_keys: bool = True,  # whether a WebSocket may send its key as its first message
+    ):
         self.settings, self.keys, self.limit = s, ApiKeys(read_keys(s)), RateLimit(s.rate)
+        self.public, self.late_keys = public, late_keys
         self.attempts = RateLimit(s.key_attempts)
         self.known: OrderedDict[tuple[str, str], None] = OrderedDict()  # address and owner of keys used before
         self.keyless: dict[str, str] = {}  # id of a WebSocket that has yet to send its key -> address
@@ -133,22 +139,23 @@ class Authorizer:
         path: str = '/v1',
     ) -> str:  # the caller, for the log: the key's owner, or else the address
         "Check the API key (401) and the rate limit (429)"
-        caller = address if path in PUBLIC_PATHS else self.identify(authorization, address)
+        caller = address if path in self.public else self.identify(authorization, address)
         if path.startswith('/v1'): self.count(caller)
         return caller
-
-    def count(
-        self,
-        caller: str,  # as returned by `authorize` or `identify`
-    ):
-        "Count a request towards the rate limit; one too many is refused (429)"
-        if seconds := self.limit.acquire(caller): raise _too_many(
-            seconds, f'More than {self.limit.rate} requests a minute.', 'rate_limit_exceeded')
 
 # %% ../../nbs/serve/03_security.ipynb #c848efa6
 def _too_many(seconds: float, message: str, code: str) -> RequestRefused:
     return RequestRefused(429, f'{message} Try again in {seconds:.0f} s.', code=code,
                           **{'retry-after': f'{seconds + 1:.0f}'})
+
+@patch
+def count(
+    self: Authorizer,
+    caller: str,  # as returned by `authorize` or `identify`
+):
+    "Count a request towards the rate limit; one too many is refused (429)"
+    if seconds := self.limit.acquire(caller): raise _too_many(
+        seconds, f'More than {self.limit.rate} requests a minute.', 'rate_limit_exceeded')
 
 # %% ../../nbs/serve/03_security.ipynb #ce81d533
 def client_network(
@@ -193,7 +200,7 @@ def admit_socket(
     address: str,  # of the client
 ):
     "Check the handshake of a WebSocket; without a key, refuse one too many (429)"
-    if authorization or not self.keys:
+    if authorization or not self.keys or not self.late_keys:
         record['caller'] = self.identify(authorization, address)
         return
     network, waiting = client_network(address), list(self.keyless.values())
