@@ -171,9 +171,6 @@ STYLES = ('lab.css', 'widgets.css', 'chart.css', 'dashboard.css')
 class DashboardWidget(anywidget.AnyWidget):
     "The browser's side of a `Dashboard`: its scripts joined into one module, and its styles"
     unsaved = traitlets.Bool(True).tag(sync=True)  # whether the notebook that holds it is still to be saved
-    def __repr__(self): return 'The live view of a run'
-
-
     _esm = ''.join((files('chatgot')/'lab'/name).read_text('utf-8') for name in SCRIPTS)
     _css = ''.join((files('chatgot')/'lab'/name).read_text('utf-8') for name in STYLES)
 
@@ -268,7 +265,8 @@ def send_updates(self: Dashboard):
     with self.lock:
         before = self._active()
         if message := self.feed.new(): self.send(message)
-        if before and not self._active(): self.keep()
+        if self._active(): self.error = ''
+        elif before: self.keep()
 
 @patch
 def _active(self: Dashboard) -> bool:

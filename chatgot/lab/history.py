@@ -61,7 +61,8 @@ class Table:
             self.columns += new[:MAX_COLUMNS - len(self.columns)]
             known.update(r)
         added = [[_finite(r.get(name)) for name in self.columns] for r in records]
-        self.rows = downsample(self.rows + added)
+        self.rows += added
+        if len(self.rows) > MAX_ROWS: self.rows = downsample(self.rows)
         return added
 
 def _finite(v: float | None) -> float | None:
@@ -93,7 +94,7 @@ class Thinned:
     ):
         "Append records, and thin out those of kinds that have too many"
         for self.n, r in enumerate(records, self.n + 1): self.kinds.setdefault(self.kind(r), []).append((self.n, r))
-        self.kinds = {kind: thin(kept, self.most) for kind, kept in self.kinds.items()}
+        if records: self.kinds = {kind: thin(kept, self.most) for kind, kept in self.kinds.items()}
 
     def all(self) -> list[dict]:
         "What is kept"
@@ -183,7 +184,7 @@ class RunHistory:
         self.run, self.settings, self.checkpoints = run, run.settings, run.checkpoints
         self.plan, f = self.settings.train, run.folder
         # in parts, so that a long run needs no more memory than a short one
-        tail = lambda name, valid: JsonlTail(f/name, max_bytes=1 << 22, valid=valid)
+        tail = lambda name, valid: JsonlTail(f/name, max_bytes=1 << 20, valid=valid)
         self.tails = [tail('metrics.jsonl', is_metrics), tail('samples.jsonl', is_sample), tail('inside.jsonl', _is_inside)]
         self.log = LogTail(tail('run.log', is_event))
         self.metrics, self.evaluations, self.best = Table(), Table(), None
@@ -203,16 +204,18 @@ def _is_inside(record: dict) -> bool:
 def _read(self: RunHistory) -> dict:
     "Read a part of what was added to the files"
     metrics, samples, inside = (list(filter(None, t.new())) for t in self.tails)
+    events = self.log.new()
+    if not (metrics or samples or inside or events): return {}
     evaluations, samples = [r for r in metrics if 'val_loss' in r], [_sample(self.run.folder, s) for s in samples]
     for r in evaluations:
         if self.best is None or r['val_loss'] < self.best['val_loss']: self.best = dict(step=r['step'], val_loss=r['val_loss'])
     tables = dict(columns=self.metrics, evaluation_columns=self.evaluations)
     before = {name: len(table.columns) for name, table in tables.items()}
     added = dict(rows=self.metrics.add(metrics), evaluations=self.evaluations.add(evaluations), samples=samples,
-                 events=self.log.new(), inside=inside)
+                 events=events, inside=inside)
     self.samples.add(samples)
     self.inside.add(inside)
-    added |= {name: table.columns for name, table in tables.items() if len(table.columns) > before[name]}
+    added |= {name: [*table.columns] for name, table in tables.items() if len(table.columns) > before[name]}
     return {name: value for name, value in added.items() if value}
 
 # %% ../../nbs/lab/01_history.ipynb #26ba4948
@@ -248,8 +251,9 @@ def figures(self: RunHistory) -> dict[str, dict[str, str]]:
 @patch
 def data(self: RunHistory) -> dict:
     "The run's name, curves and events"
-    return dict(name=self.run.name, columns=self.metrics.columns, rows=self.metrics.rows, events=self.log.events.all(),
-                evaluation_columns=self.evaluations.columns, evaluations=self.evaluations.rows)
+    # copies: the tables grow while a message waits to be sent
+    return dict(name=self.run.name, columns=[*self.metrics.columns], rows=[*self.metrics.rows], events=self.log.events.all(),
+                evaluation_columns=[*self.evaluations.columns], evaluations=[*self.evaluations.rows])
 
 # %% ../../nbs/lab/01_history.ipynb #f11365ef
 @patch
