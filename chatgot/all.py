@@ -48,6 +48,7 @@ from .evaluate.report import evaluate
 from .export.card import export
 from .export.hf import to_hf_folder
 from .ops.pipeline import pipeline
+import chatgot.lab.actions  # what a dashboard offers to do with a run
 import chatgot.lab.cards  # how notebooks show runs, learners, texts and settings
 from .lab.chat import chat
 from .lab.dashboard import Dashboard

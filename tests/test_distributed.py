@@ -43,7 +43,7 @@ def wait_for(condition):
 
 def lines(run, name='metrics.jsonl'): return [json.loads(line) for line in (run/name).read_text().splitlines()] if (run/name).exists() else []
 def figures(run, key): return {r['step']: r[key] for r in lines(run) if key in r}
-def events(run): return [r['event'] for r in lines(run, 'run.log') if r.get('event') not in (None, 'saved')]
+def events(run): return [r['event'] for r in lines(run, 'run.log') if r.get('event') not in (None, 'saved', 'evaluated', 'sample')]
 
 
 def test_two_processes_take_the_steps_of_one_through_a_stop_and_a_branch(tmp_path):

@@ -14,8 +14,10 @@ from pathlib import Path
 from typing import Any, Callable, Iterable, Protocol
 
 import anywidget
+import traitlets
 from fastcore.basics import patch
 from IPython.display import display
+from ipywidgets import Layout, VBox, Widget
 
 from ..core.errors import ChatGoTError, is_encodable
 from ..core.settings import flatten_settings, inline_yaml
@@ -168,6 +170,10 @@ STYLES = ('lab.css', 'widgets.css', 'chart.css', 'dashboard.css')
 
 class DashboardWidget(anywidget.AnyWidget):
     "The browser's side of a `Dashboard`: its scripts joined into one module, and its styles"
+    unsaved = traitlets.Bool(True).tag(sync=True)  # whether the notebook that holds it is still to be saved
+    def __repr__(self): return 'The live view of a run'
+
+
     _esm = ''.join((files('chatgot')/'lab'/name).read_text('utf-8') for name in SCRIPTS)
     _css = ''.join((files('chatgot')/'lab'/name).read_text('utf-8') for name in STYLES)
 
@@ -186,7 +192,8 @@ class Dashboard:
         self.feed, self.every, self.error = DashboardFeed(run, overlay, actor), every, ''
         if not actor and hasattr(run, 'act'): self.feed.actor = run
         elif not actor and self.default_actor: self.feed.actor = type(self).default_actor(self.run)
-        self.widget = self.handle = self.static_handle = None
+        if hasattr(self.feed.actor, 'dashboards'): self.feed.actor.dashboards.add(self)
+        self.widget = self.box = self.handle = self.static_handle = None
         self.widget_connected = False  # whether a browser has answered
         self.wake, self.lock = threading.Event(), threading.RLock()  # clicks and the polling thread both send
 
@@ -204,16 +211,36 @@ class Dashboard:
 
 # %% ../../nbs/lab/02_dashboard.ipynb #c2db4d02
 @patch
-def show(self: Dashboard) -> Dashboard:
-    "Display the live view, and below it the static one that stays in the saved notebook"
-    first, self.widget = self.widget is None, self.widget or DashboardWidget()
-    self.handle = display(self.widget, display_id=True)
-    self.static_handle = display(static_view(self.run, self.overlay, self.error), raw=True, display_id=True)
-    if first:
+def view(self: Dashboard) -> VBox:
+    "The live view, for a place of its own: a widget that is kept up to date"
+    if self.box is None:
+        self.widget = DashboardWidget()
+        # a box, so that an actor can add to it: what a click displays has no cell to appear in
+        self.box = VBox([self.widget], layout=Layout(overflow='visible'))
         self.widget.on_msg(self._on_message)
         # with the cell's context the thread's output goes to this cell
         threading.Thread(target=contextvars.copy_context().run, args=(self._poll,), daemon=True).start()
+    return self.box
+
+@patch
+def add(self: Dashboard,
+    widget: Widget,  # replaces one that was added before
+):
+    "Show another widget below the live view"
+    self.view().children = [self.widget, widget]
+
+# %% ../../nbs/lab/02_dashboard.ipynb #34c2d652
+@patch
+def show(self: Dashboard) -> Dashboard:
+    "Display the live view, and below it the static one that stays in the saved notebook"
+    if self.feed.head is None: self.feed.all()
+    # no line of text, which an untrusted notebook would show above the static view
+    self.handle = display(self.view()._repr_mimebundle_() | {'text/plain': ''}, raw=True, display_id=True)
+    self.static_handle = display(self._static(), raw=True, display_id=True)
     return self
+
+@patch
+def _static(self: Dashboard) -> dict: return static_view(self.feed.history, self.feed.overlays, self.error)
 
 # %% ../../nbs/lab/02_dashboard.ipynb #9646ad07
 @patch
@@ -269,7 +296,7 @@ def _keep_now(self: Dashboard) -> dict:
 @patch
 def keep(self: Dashboard):
     "Bring the static view up to date"
-    if self.static_handle: self.static_handle.update(static_view(self.run, self.overlay, self.error), raw=True)
+    if self.static_handle: self.static_handle.update(self._static(), raw=True)
 
 # %% ../../nbs/lab/02_dashboard.ipynb #b7f92a07
 @patch

@@ -96,7 +96,7 @@ class Notices {
   done(text) {
     this.pending = null;
     this.error.textContent = "";
-    this.show(text, "done");
+    this.show(text, text.endsWith("…") ? "asked" : "done"); // what goes on isn't done
     this.say(text);
   }
   // What the log says. An answer to what was asked for is told aloud; a note that is neither a warning nor routine is a success, and takes an error away.
@@ -117,7 +117,8 @@ class Notices {
   }
   // A reset tells how things are, not what has just happened
   reset({ note = "", warn }) {
-    if (note === this.last) return;
+    if (note === this.last && this.pending !== "overlay") return;
+    if (this.pending === "overlay") this.pending = null; // the runs are there
     this.last = note;
     this.show(note, warn ? "error" : "faint");
   }
@@ -159,14 +160,14 @@ class Controls {
 
 // Buttons that Python offers, each with the fields it needs
 class Actions {
-  constructor(send, keep) {
-    this.send = send;
+  constructor(send, keep, inNotebook) {
+    Object.assign(this, { send, inNotebook });
     this.list = el("span", { className: "row" });
-    this.keep = button("Keep as picture", keep, { title: "Put a picture here that stays in the saved notebook" });
+    this.keep = button("Keep as picture", keep, { title: "Bring the picture that stays in the saved notebook up to date" });
     this.el = el("div", { className: "row actions" }, this.list, this.keep);
   }
   paint({ actions, training, status }) {
-    this.keep.hidden = training || !status.state;
+    this.keep.hidden = !this.inNotebook || training || !status.state;
     this.el.hidden = this.keep.hidden && !actions.length;
     const key = JSON.stringify(actions);
     if (key === this.key) return;

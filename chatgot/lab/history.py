@@ -6,9 +6,10 @@
 __all__ = ['MAX_ROWS', 'MAX_COLUMNS', 'FIGURES', 'downsample', 'Table', 'thin', 'Thinned', 'RunHistory', 'run_summary',
            'static_view']
 
-# %% ../../nbs/lab/01_history.ipynb #969c176a
+# %% ../../nbs/lab/01_history.ipynb #1d024d04
 import base64
 import html
+import json
 import math
 import mimetypes
 import os
@@ -21,9 +22,12 @@ from fastcore.basics import patch
 
 from ..core.errors import ChatGoTError, is_encodable
 from ..core.files import JsonlTail, read_file
-from ..core.plots import plot_losses
+from ..core.html import colored_text, figure_img, html_details, probability_legend, static_output
+from ..core.plots import InlineFigure, draw_events, plot_losses, theme_png
+from ..core.records import is_event, is_file_name, is_metrics, is_sample
+from ..core.settings import Settings, diff_settings, inline_yaml
 from ..train.optimizer import budget_used
-from ..train.run_folder import STATUS_AFTER, Run, is_event, is_metrics, is_sample
+from ..train.run_folder import STATUS_AFTER, Run
 
 # %% ../../nbs/lab/01_history.ipynb #db0ad17b
 MAX_ROWS = 4000  # kept per table
@@ -158,21 +162,17 @@ _MEDIA = {'image': ('png', 'jpg', 'jpeg', 'gif', 'webp'), 'sound': ('wav', 'mp3'
 
 def _data_url(folder: Path, name: Any, endings: tuple[str, ...]) -> str | None:
     "A file of a run as a URL; None if there is none, or if it's of another kind or too large"
-    if not isinstance(name, str) or Path(name).name != name or name.rpartition('.')[2].lower() not in endings: return None
+    if not is_file_name(name) or name.rpartition('.')[2].lower() not in endings: return None
     try: data = read_file(folder/'media'/name, 1 << 22)
     except ChatGoTError: return None
     return f'data:{mimetypes.guess_type(name)[0]};base64,{base64.b64encode(data).decode()}'
-
-def _is_piece(piece: Any) -> bool:
-    return (isinstance(piece, list) and len(piece) == 2 and isinstance(piece[0], str) and is_encodable(piece[0])
-            and isinstance(piece[1], int | float) and 0 <= piece[1] <= 1)
 
 # %% ../../nbs/lab/01_history.ipynb #e20a4432
 def _sample(folder: Path, s: dict) -> dict:
     "A line of samples.jsonl as it is shown"
     sample = {k: s[k] for k in ('step', 'prompt', 'text')} | {k: s[k] for k in ('temperature', 'seed') if _shown(s.get(k))}
-    if type(i := s.get('gallery')) is int and 0 <= i < 100: sample['gallery'] = i
-    if isinstance(pieces := s.get('pieces'), list) and all(map(_is_piece, pieces)): sample['pieces'] = pieces
+    if s.get('gallery', 100) < 100: sample['gallery'] = s['gallery']
+    if all(0 <= p <= 1 for _, p in s.get('pieces', [[0, -1]])): sample['pieces'] = s['pieces']
     urls = {k: _data_url(folder, s.get(k), endings) for k, endings in _MEDIA.items()}
     return sample | {k: url for k, url in urls.items() if url}
 
@@ -267,8 +267,7 @@ def status(self: RunHistory) -> dict:
 @patch
 def _state(self: RunHistory, done: float) -> str:
     if self.run.running: return 'paused' if self.log.paused else 'running'
-    if done >= 1: return 'finished'
-    return self.log.status
+    return 'finished' if done >= 1 and self.log.status != 'failed' else self.log.status
 
 # %% ../../nbs/lab/01_history.ipynb #9ba12338
 @patch
@@ -278,34 +277,101 @@ def _seconds_left(self: RunHistory, done: float) -> float | None:
     if len(recent) < 2 or recent[-1][0] == recent[0][0]: return None
     return (self.plan.steps - recent[-1][0])*(recent[-1][2] - recent[0][2])/(recent[-1][0] - recent[0][0])
 
-# %% ../../nbs/lab/01_history.ipynb #fd293b00
+# %% ../../nbs/lab/01_history.ipynb #9f6020e4
 def run_summary(run: Run) -> str:
     "Step, tokens, time, speed and losses of a run in one line"
-    metrics = run.metrics
-    steps = [r for r in metrics if {'train_loss', 'tokens', 'seconds', 'tokens_per_s'} <= r.keys()]
-    val_losses = [r for r in metrics if 'val_loss' in r]
-    if not steps: return f'{run.name}: nothing logged yet'
-    last = steps[-1]
-    best = f', best validation loss {min(r["val_loss"] for r in val_losses):.4f}' if val_losses else ''
-    return (f'{run.name}: step {last["step"]:,}, {last["tokens"]:,} tokens in {last["seconds"]:.0f} s, '
+    (history := RunHistory(run)).new()
+    return history.summary()
+
+@patch
+def summary(self: RunHistory) -> str:
+    "Step, tokens, time, speed and losses in one line"
+    names = 'step', 'tokens', 'seconds', 'tokens_per_s', 'train_loss'
+    last = next((r for r in reversed(_records(self.metrics)) if r.keys() >= {*names}), None)
+    if not last: return f'{self.run.name}: nothing logged yet'
+    best = f', best validation loss {self.best["val_loss"]:.4f}' if self.best else ''
+    return (f'{self.run.name}: step {last["step"]:,}, {last["tokens"]:,} tokens in {last["seconds"]:.0f} s, '
             f'{last["tokens_per_s"]:,.0f} tokens/s, training loss {last["train_loss"]:.4f}{best}')
 
-# %% ../../nbs/lab/01_history.ipynb #640025df
+def _records(table: Table) -> list[dict]:
+    "The rows of a table as records, without what is missing"
+    return [{name: v for name, v in zip(table.columns, row) if v is not None} for row in table.rows]
+
+# %% ../../nbs/lab/01_history.ipynb #a486793f
+def _curves(h: RunHistory, overlays: list[RunHistory]) -> InlineFigure:
+    "Losses, events and the best loss of a run, beside the losses of others"
+    curve = lambda table, loss: [{k: r[k] for k in ('step', loss) if k in r} for r in _records(table)]
+    records = lambda o: curve(o.metrics, 'train_loss') + curve(o.evaluations, 'val_loss')
+    # its own colors are the first, also beside others
+    fig = plot_losses({h.run.name if overlays else '': records(h)} | {o.run.name: records(o) for o in overlays})
+    draw_events(ax := fig.axes[0], h.log.events.all(), h.best)
+    if ax.lines: ax.legend(fontsize=8)
+    ax.spines[['top', 'right']].set_visible(False)
+    return fig
+
+# %% ../../nbs/lab/01_history.ipynb #39bd53cd
+def _story(samples: list[dict]) -> str:
+    "Samples over the training, by prompt, as HTML"
+    prompts, few = {}, Thinned(8, lambda s: s.get('gallery'))
+    few.add(samples)
+    for s in few.all(): prompts.setdefault(s.get('gallery'), []).append(s)
+    colored = any('pieces' in s for s in samples)
+    parts = [html_details(_prompt_title(i, kept), ''.join(map(_text_of, kept, [False]*(len(kept) - 1) + [True])), n == 0)
+             for n, (i, kept) in enumerate(sorted(prompts.items(), key=lambda p: (p[0] is None, p[0]))) if n < 4]
+    return '<p style="font-size:12px">From noise to words' + f', {probability_legend()}'*colored + f'</p>{"".join(parts)}' if parts else ''
+
+def _prompt_title(i: int | None, samples: list[dict]) -> str:
+    if i is None: return f'{len(samples)} samples'
+    return f'after {json.dumps(samples[-1]["prompt"][-60:], ensure_ascii=False)}, at {len(samples)} steps'
+
+# %% ../../nbs/lab/01_history.ipynb #b1cba00b
+def _text_of(s: dict, is_open: bool) -> str:
+    "A sample as HTML"
+    text = colored_text(s['pieces']) if 'pieces' in s else html.escape(s['text'])
+    image = f'<img src="{html.escape(s["image"])}" alt="picture" style="max-width:100%">' if 'image' in s else ''
+    style = ('font-family:monospace;white-space:pre-wrap;overflow-wrap:anywhere;'
+             'border:1px solid #8886;border-radius:4px;padding:6px 8px;margin:2px 0 8px')
+    shown = f'<pre style="{style}"><span style="opacity:.6">{html.escape(s["prompt"])}</span>{text}</pre>{image}'
+    return html_details(f'step {s["step"]:,}', shown, is_open)
+
+# %% ../../nbs/lab/01_history.ipynb #c379c0ae
+def _changed_settings(s: Settings) -> str:
+    "The settings that differ from the defaults, on one line"
+    # where a text lies on somebody's disk is not for everyone
+    short = lambda name, v: Path(v).name or v if v and name in ('data.corpus', 'data.tokenizer', 'train.init') else v
+    changed = [f'{name}={inline_yaml(short(name, v))}' for name, (_, v) in diff_settings(Settings(), s).items()]
+    return ' '.join(text if len(text) < 60 else text[:57] + '…' for text in changed)
+
+def _log_table(events: list[dict]) -> str:
+    "The last events as HTML"
+    lines = [f'step {e["step"]:,}: {e["message"]}' if 'step' in e else e['message'] for e in events if e['event'] != 'sample'][-40:]
+    return f'<pre style="white-space:pre-wrap;font-size:12px">{html.escape(chr(10).join(lines))}</pre>'
+
+# %% ../../nbs/lab/01_history.ipynb #46525470
 def static_view(
-    run: Run,
-    overlay: Iterable[Run] = (),  # runs to draw in the same plot
+    run: Run | RunHistory,  # a history is shown as it is, a run read first
+    overlay: Iterable[Run | RunHistory] = (),  # runs to draw in the same plot
     note: str = '',  # shown above
 ) -> dict[str, str]:  # MIME type -> content: PNG, HTML and plain text
     "A run as something a notebook shows without a kernel"
-    runs = {r.name: r.metrics for r in overlay} | {run.name if overlay else '': run.metrics}
-    png = base64.b64encode(plot_losses(runs)._repr_png_()).decode()
-    head, samples = '\n'.join(filter(None, [note, run_summary(run)])), run.samples[-2:]
+    h, overlays = _history(run), [_history(o) for o in overlay]
+    png, samples, head = theme_png(_curves(h, overlays)), h.samples.all(), '\n'.join(filter(None, [note, h.summary()]))
     text = '\n'.join([head, *(f'--- step {s["step"]} ---\n{s["prompt"]}{s["text"]}' for s in samples[-1:])])
-    return {'text/html': _static_html(head, png, samples), 'image/png': png, 'text/plain': text}
+    img = figure_img(png, f'losses of {", ".join(o.run.name for o in [h, *overlays])}')
+    return {'text/html': _static_html(h, img, note), 'image/png': base64.b64encode(png).decode(), 'text/plain': text}
 
-# %% ../../nbs/lab/01_history.ipynb #59ae2ad6
-def _static_html(head: str, png: str, samples: list[dict]) -> str:
-    shown = [f'<p>step {s["step"]}</p><pre>{html.escape(s["prompt"] + s["text"])}</pre>'
-             for s in reversed(samples)]
-    return (f'<div><p style="white-space:pre-line">{html.escape(head)}</p>'
-            f'<img src="data:image/png;base64,{png}" alt="losses">{"".join(shown)}</div>')
+def _history(run: Run | RunHistory) -> RunHistory:
+    if isinstance(run, RunHistory): return run
+    (history := RunHistory(run)).new()
+    return history
+
+# %% ../../nbs/lab/01_history.ipynb #70f67b8a
+def _static_html(h: RunHistory, img: str, note: str) -> str:
+    state, notes, events = h.status()['state'], h.files['notes'].value, h.log.events.all()
+    if state == 'failed': note = note or h.log.last['message']
+    wrong = f'<pre style="color:#d9534f;white-space:pre-wrap">{html.escape(note)}</pre>' if note else ''
+    tags = ' · '.join(map(html.escape, filter(None, [*notes['tags'], notes['text']])))
+    small = lambda text: f'<p style="font-size:12px;opacity:.8;overflow-wrap:anywhere">{text}</p>' if text else ''
+    return static_output(f'<p><b>{html.escape(h.summary())}</b> ({state})</p>', wrong, small(tags), img,
+                         small(html.escape(_changed_settings(h.settings))), html_details(f'Log, {len(events)} events', _log_table(events)),
+                         _story(h.samples.all()))

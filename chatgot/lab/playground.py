@@ -15,12 +15,13 @@ from itertools import takewhile
 from fastcore.basics import patch
 
 from ..core.errors import ChatGoTError
+from ..core.html import probability_legend
 from ..core.settings import SampleSettings
 from ..text.tokenizer import Tokenizer
 from ..generate.sampling import sample_settings
 from ..generate.stream import ScoredToken, TokenChunk, scored_token, stream
 from .widgets import (LiveWidget, ModelSource, group_by_time, make_generator,
-                                 probability_legend, read_assets, text_panel, token_span)
+                                 read_assets, text_panel, token_span)
 
 # %% ../../nbs/lab/05_playground.ipynb #43daf929
 @dataclass(repr=False)

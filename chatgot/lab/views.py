@@ -6,7 +6,6 @@
 __all__ = []
 
 # %% ../../nbs/lab/07_views.ipynb #5b816dd5
-import base64
 import html
 import math
 from typing import Iterable
@@ -18,9 +17,10 @@ from matplotlib import rc_context
 from matplotlib.axes import Axes
 from torch import Tensor
 
+from ..core.html import probability_legend
 from ..core.plots import InlineFigure, figure_text
 from ..evaluate.interpret import Ablation, EmbeddingMap, HeadPatterns, Lens, Surprise, Trace
-from .widgets import probability_legend, show_whitespace, text_panel, token_span
+from .widgets import show_whitespace, text_panel, token_span
 
 # %% ../../nbs/lab/07_views.ipynb #a6b561a7
 @patch
@@ -195,22 +195,3 @@ def plot(self: EmbeddingMap) -> InlineFigure:
             ax.text(0, 1 - 0.05*i, kind, color=_KIND_COLORS[kind], va='top', transform=ax.transAxes)
         ax.set(xlabel=f'{self.share_2[0]:.0%} of the variance', ylabel=f'{self.share_2[1]:.0%}')
     return fig
-
-# %% ../../nbs/lab/07_views.ipynb #2494003e
-def view_section(
-    name: str,
-    inner: str,  # HTML
-    is_open: bool,
-) -> str:
-    "A view with a title that opens and closes it, as HTML"
-    title = f'<summary style="cursor:pointer;padding:2px 0">{html.escape(name)}</summary>'
-    return f'<details{" open" if is_open else ""} style="margin:4px 0">{title}{inner}</details>'
-
-# %% ../../nbs/lab/07_views.ipynb #0af208a5
-def figure_img(
-    fig: InlineFigure,
-    alt: str,  # what it shows, for those who can't see it
-) -> str:
-    "A figure as an image within HTML"
-    data = base64.b64encode(fig._repr_png_()).decode()
-    return f'<img src="data:image/png;base64,{data}" alt="{html.escape(alt)}" style="max-width:100%;background:none">'

@@ -12,9 +12,10 @@ import numpy as np
 from fastcore.basics import patch
 from IPython.display import display
 
+from ..core.html import figure_img, html_details, static_output
 from ..text.tokenizer import Tokenizer
 from ..evaluate.interpret import Ablation, HeadPatterns, Lens, Surprise, embedding_map, trace
-from .views import figure_img, thumbnails, view_section
+from .views import thumbnails
 from .widgets import LiveWidget, ModelSource, read_assets, resolve_source
 
 # %% ../../nbs/lab/08_xray.ipynb #be34d140
@@ -77,9 +78,9 @@ def html(self: XRay) -> str:
     if 'ablation' in self.results: views['Ablation'] = view('ablation')
     embeddings = embedding_map(self.trace.model, self.trace.tok).plot()
     views['Embeddings'] = figure_img(embeddings, 'token embeddings in two dimensions')
-    sections = ''.join(view_section(name, inner, i < 2) for i, (name, inner) in enumerate(views.items()))
+    sections = ''.join(html_details(name, inner, i < 2) for i, (name, inner) in enumerate(views.items()))
     title = f'<p style="margin:4px 0"><b>X-ray</b> of {html.escape(self.about["title"])}</p>'
-    return f'<div class="chatgot-static">{title}{sections}</div>'
+    return static_output(title, sections)
 
 # %% ../../nbs/lab/08_xray.ipynb #93dbcdd8
 def xray(
@@ -91,10 +92,6 @@ def xray(
     return XRay(source, text, tok)
 
 # %% ../../nbs/lab/08_xray.ipynb #9bb35881
-# hides the line of text that stands for a widget where its kernel is gone
-_HIDE_PLACEHOLDER = ('<style>.jp-OutputArea-child:not(:has(.chatgot)):has(+ * .chatgot-static)'
-                     ' { display: none }</style>')
-
 @patch
 def _ipython_display_(self: XRay):
     super(XRay, self)._ipython_display_()
@@ -103,7 +100,7 @@ def _ipython_display_(self: XRay):
 # %% ../../nbs/lab/08_xray.ipynb #0853f7ae
 @patch
 def _static_bundle(self: XRay) -> dict:
-    return {'text/html': _HIDE_PLACEHOLDER + self.html(), 'text/plain': repr(self)}
+    return {'text/html': self.html(), 'text/plain': repr(self)}
 
 @patch
 def keep(self: XRay):

@@ -21,6 +21,7 @@ from ..core.distributed import broadcast_from_rank0, rank_and_world_size
 from ..core.errors import ChatGoTError
 from ..core.settings import TrainSettings
 from ..generate.sampling import sample_settings
+from ..generate.stream import text_pieces
 from .optimizer import budget_used, lr_factor, set_learning_rate
 from .step import StepLearner, evaluate_loss
 
@@ -35,6 +36,8 @@ class Tracker:
         "A record: step, tokens, seconds, train_loss, val_loss, lr, grad_norm, tokens_per_s, mfu, memory_mb …"
     def sample(self, record: dict):
         "A generated text: step, prompt, text and the sampling settings"
+    def inside(self, record: dict):
+        "Measures of each block: step, blocks, grad_norm, update_ratio, activation, dead, histogram"
     def save(self, learn: StepLearner, best: bool):
         "A checkpoint is due; `best`: no evaluation had a lower loss"
     def branch(self, learn: StepLearner, **request):
@@ -329,7 +332,7 @@ class EarlyStopping(PlanCallback):
 
 # %% ../../nbs/train/03_callbacks.ipynb #67821b62
 class SampleText(PlanCallback):
-    "Generate a text every `sample_every` steps"
+    "Generate texts before the first step, every `sample_every` steps and at the end"
     order = 65
 
     def __init__(self, state: TrainingState, guard: DivergenceGuard):
@@ -337,29 +340,44 @@ class SampleText(PlanCallback):
         self.guard, self.failure = guard, ''
         self.stop_requested = lambda: state.learn.stop_asked  # asked after each token
 
+    def before_fit(self):
+        "Sample from weights that have learned nothing yet"
+        if self.learn.step == 0: self.sample_gallery()
+
     def after_step(self):
         "Sample if it's due"
-        if not self.state.due(self.state.plan.sample_every): return
-        try: self.sample()
-        except Diverged: raise
-        except Exception as e:
-            before, self.failure = self.failure, f'There is no sample: {e}'
-            if self.failure != before: self.state.notify('noted', self.failure, 'WARNING')
+        if self.state.due(self.state.plan.sample_every): self.sample_gallery()
 
 # %% ../../nbs/train/03_callbacks.ipynb #780fd357
 @patch
 def sample(self: SampleText,
+    fields: dict = {},  # more fields of the record
     **changes,  # sampling settings by name; others as in `learn.settings.sample`
 ):
     "Generate a text, and notify the trackers"
     self.guard.check_weights()
-    if rank_and_world_size()[0]: return
-    sampling, texts = sample_settings(self.learn.settings.sample, **changes).model_dump(), []
+    # without trackers, nobody would see it
+    if rank_and_world_size()[0] or not self.state.trackers: return
+    sampling, pieces = sample_settings(self.learn.settings.sample, **changes).model_dump(), []
     with self.state.clock.aside():
-        for text in self.learn.stream(**sampling):
-            texts.append(text)
+        for text, p in text_pieces(self.learn.stream_chunks(**sampling)):
+            pieces.append([text, round(p, 4)])
             if self.stop_requested(): raise ChatGoTError('The run stops.')
-    self.state.notify('sample', dict(step=self.learn.step, text=''.join(texts), **sampling))
+    text = ''.join(text for text, _ in pieces)
+    self.state.notify('sample', dict(step=self.learn.step, text=text, **sampling, pieces=pieces, **fields))
+
+# %% ../../nbs/train/03_callbacks.ipynb #90540ae8
+@patch
+def sample_gallery(self: SampleText):
+    "Continue each prompt; a failure is one warning"
+    s, plan = self.learn.settings.sample, self.state.plan
+    seed = plan.seed if s.seed is None else s.seed
+    for i, prompt in enumerate(plan.sample_prompts or [s.prompt]):
+        try: self.sample(dict(gallery=i), prompt=prompt, seed=seed)
+        except Diverged: raise
+        except Exception as e:
+            before, self.failure = self.failure, f'There is no sample: {e}'
+            if self.failure != before: self.state.notify('noted', self.failure, 'WARNING')
 
 # %% ../../nbs/train/03_callbacks.ipynb #6faa2597
 class SaveCheckpoints(PlanCallback):

@@ -39,7 +39,7 @@ from ..models.weights import empty_model
 # %% ../../nbs/train/05_learner.ipynb #491f007f
 from ..generate.sampling import GROUP_SIZE, sample_settings
 from ..generate.speculative import NGramDraft
-from ..generate.stream import stream
+from ..generate.stream import TokenChunk, stream
 from .callbacks import (CountSteps, DivergenceGuard, EarlyStopping, Evaluation, LRSchedule,
                                      MetricsLogger, SampleText, SaveCheckpoints, StopTraining, Tracker,
                                      TrainingState)
@@ -288,12 +288,14 @@ def fit_plan(
 # %% ../../nbs/train/05_learner.ipynb #6f06040d
 def check_sample(
     learn: StepLearner,
+    plan: TrainSettings | None = None,  # None: the learner's
 ):
     "A `ChatGoTError` if a text can't be sampled with a learner's settings, now rather than at the first sample"
-    prompt = sample_settings(learn.settings.sample).prompt
-    try: tokens = len(learn.dls.tok.encode(prompt))
-    except ChatGoTError as e: raise ChatGoTError(f'sample.prompt: {str(e).splitlines()[0]}') from None
-    if not tokens: raise ChatGoTError('sample.prompt: the prompt is empty, and there is nothing to continue.')
+    named = [('sample.prompt', sample_settings(learn.settings.sample).prompt)]
+    for name, prompt in named + [('train.sample_prompts', p) for p in (plan or learn.settings.train).sample_prompts]:
+        try: tokens = len(learn.dls.tok.encode(prompt))
+        except ChatGoTError as e: raise ChatGoTError(f'{name}: {str(e).splitlines()[0]}') from None
+        if not tokens: raise ChatGoTError(f'{name}: the prompt is empty, and there is nothing to continue.')
 
 # %% ../../nbs/train/05_learner.ipynb #80ec07bc
 FIXED_SETTINGS = ('batch_size', 'weight_decay', 'init', 'lora_rank', 'optimizer', 'precision', 'compile',
@@ -323,10 +325,21 @@ def fit_steps(
     "Train for some more steps; a `ChatGoTError` if the learner is training already"
     self.check_idle()
     plan = plan_settings(self, steps, changes).train
-    check_sample(self)
+    check_sample(self, plan)
     fit_plan(self, plan, [ProgressBar()] if trackers is None else trackers, (self.step, self.seconds))
 
 # %% ../../nbs/train/05_learner.ipynb #b9783e0d
+@patch
+def stream_chunks(
+    self: StepLearner,
+    prompt: str | None = None,  # text to continue; None: `sample.prompt`
+    **changes,  # sampling settings by name: tokens=300, temperature=0.8, seed=1
+) -> Iterator[TokenChunk]:  # the continuation, token by token
+    "Generate text, chunk by chunk"
+    prompt = self.settings.sample.prompt if prompt is None else prompt
+    sampling = sample_settings(self.settings.sample, **changes)
+    return stream(self.model, self.dls.tok, [prompt], sampling, draft=_ngram_draft(self, sampling.tokens))
+
 @patch
 def stream(
     self: StepLearner,
@@ -334,10 +347,7 @@ def stream(
     **changes,  # sampling settings by name: tokens=300, temperature=0.8, seed=1
 ) -> Iterator[str]:  # the continuation, token by token
     "Generate text, piece by piece"
-    prompt = self.settings.sample.prompt if prompt is None else prompt
-    sampling = sample_settings(self.settings.sample, **changes)
-    draft = _ngram_draft(self, sampling.tokens)
-    return (chunk.text for chunk in stream(self.model, self.dls.tok, [prompt], sampling, draft=draft))
+    return (chunk.text for chunk in self.stream_chunks(prompt, **changes))
 
 @patch
 def generate(

@@ -112,13 +112,15 @@ def check_disk_space(
 ):
     "A `ChatGoTError` if there is no room for the checkpoints of a learner's run"
     # at most 12 bytes per parameter, in float32: the weights, and two moments of AdamW;
-    # besides keep_last, there are the best checkpoint and the one being written
-    need = 12*n_params(learn.model)*(learn.settings.train.keep_last + 2)
+    # besides keep_last and their history, there are the best checkpoint and the one being written
+    one, plan = 12*n_params(learn.model), learn.settings.train
+    history = min(plan.keep_mb*10**6//one, (plan.steps or 2**63)//min(plan.save_every, plan.eval_every))
+    need = one*(plan.keep_last + 2 + history)
     if need <= (free := shutil.disk_usage(folder).free): return
     raise ChatGoTError(
         f'There is no room for the run: its checkpoints need about {need/1e6:.0f} MB '
         f'and {folder} has {free/1e6:.0f} MB left.\n'
-        'Free some space, choose another --out, or set train.keep_last=1.')
+        'Free some space, choose another --out, or set train.keep_last=1 and train.keep_mb=0.')
 
 # %% ../../nbs/train/10_prepare.ipynb #11348eb7
 def _make_folder(learn: StepLearner, name: str | None, out: str | Path) -> Run:
@@ -161,6 +163,8 @@ def new_run(
     "Make the folder of a run that a learner is to train; if that fails, the learner is as it was"
     learn.check_idle()
     check_sample(learn)
+    if not all(p.isfinite().all() for p in learn.model.parameters()): raise ChatGoTError(
+        'A weight of this model is no longer a number: make a new learner, or load weights from a checkpoint.')
     s = settings or learn.settings
     check_trackers_installed(s.track)
     broadcast_from_rank0(lambda: new_folder(out, name, s.data.corpus))

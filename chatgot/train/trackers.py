@@ -29,16 +29,17 @@ from ..core.records import merge_panels
 from ..core.settings import Settings, TrackSettings, TrainSettings, flatten_settings, settings_to_yaml
 from ..models.base import n_params
 from .callbacks import Tracker
-from .run_folder import Run
+from .run_folder import STEP_RECORDS, Run
 from .step import StepLearner
 
 # %% ../../nbs/train/09_trackers.ipynb #233ba8ab
 class RunWriter(Tracker):
     "Writes a run folder while its run trains"
     def __init__(self, run: Run):
-        self.run, self.checkpoints, self._step, self._best = run, run.checkpoints, None, math.inf
-        names = 'metrics.jsonl', 'samples.jsonl', 'run.log'
-        self._metrics, self._samples, self._events = (JsonlWriter(run.folder/name) for name in names)
+        self.run, self.checkpoints, self._step = run, run.checkpoints, None
+        self._best = math.inf, 0  # validation loss and its step
+        self._records = {name: JsonlWriter(run.folder/name) for name in STEP_RECORDS}
+        self._events = JsonlWriter(run.folder/'run.log')
 
     def stepped(self, learn: StepLearner):
         "Remember the step, for events"
@@ -59,17 +60,23 @@ def _log(self: RunWriter, message: str, level: str = 'INFO', event: str = '', **
 @patch
 def metrics(self: RunWriter, record: dict):
     "Append to metrics.jsonl; an evaluation is an event too"
-    self._metrics.append(record)
+    self._records['metrics.jsonl'].append(record)
     if (loss := record.get('val_loss')) is None: return
-    improved, self._best = loss < self._best, min(self._best, loss)
-    text = f'validation loss {loss:.4f}' + ', the best so far'*improved
+    (best, at), improved = self._best, loss < self._best[0]
+    if improved: self._best = loss, record['step']
+    text = f'validation loss {loss:.4f}, ' + ('the best so far' if improved else f'best {best:.4f} at step {at}')
     self._log(text, 'DEBUG', 'evaluated', step=record['step'], val_loss=loss, improved=improved)
 
 @patch
 def sample(self: RunWriter, record: dict):
     "Append to samples.jsonl; of a gallery's prompts, the first is an event"
-    self._samples.append(record)
+    self._records['samples.jsonl'].append(record)
     if not record.get('gallery'): self._log('a sample', 'DEBUG', 'sample', step=record['step'])
+
+@patch
+def inside(self: RunWriter, record: dict):
+    "Append to inside.jsonl"
+    self._records['inside.jsonl'].append(record)
 
 # %% ../../nbs/train/09_trackers.ipynb #9c20b847
 @patch
@@ -82,7 +89,8 @@ def panels(self: RunWriter, panels: list[dict]):
 @patch
 def started(self: RunWriter, learn: StepLearner, plan: TrainSettings, start: tuple[int, float]):
     "Log the event, with device, model size and batches"
-    self._step, self._best = learn.step, learn.best_val_loss()
+    self._step = learn.step
+    self._best = min(((r['val_loss'], r['step']) for r in learn.history if 'val_loss' in r), default=(math.inf, 0))
     self._log(f'training on {learn.dls.device}, {n_params(learn.model):,} parameters, {learn.dls}',
               event='started', step=learn.step)
 
@@ -91,7 +99,7 @@ def started(self: RunWriter, learn: StepLearner, plan: TrainSettings, start: tup
 def save(self: RunWriter, learn: StepLearner, best: bool):
     "Save a checkpoint, after the records up to it"
     try:
-        for records in (self._metrics, self._samples): records.flush()
+        for records in self._records.values(): records.flush()
         fsync_folder(self.run.folder)
     except OSError as e: raise ChatGoTError(f"Can't save a checkpoint: {e.filename or self.run.folder}: {e.strerror}.") from None
     self.checkpoints.save(learn, best)
