@@ -48,7 +48,7 @@ from .evaluate.report import evaluate
 from .export.card import export
 from .export.hf import to_hf_folder
 from .ops.pipeline import pipeline
-from .lab.actions import offered_actions
+import chatgot.lab.actions  # what a dashboard offers to do with a run
 import chatgot.lab.cards  # how notebooks show runs, learners, texts and settings
 from .lab.chat import chat
 from .lab.dashboard import Dashboard

@@ -17,7 +17,7 @@ from ..core.sparklines import svg_sparkline
 from ..models.base import n_params
 from ..text.corpus import Corpus
 from ..train.run_folder import Run
-from ..train.run_list import STATUS_COLORS, run_summary
+from ..train.run_list import STATUS_COLORS, summarize_run
 from ..train.step import StepLearner
 
 # %% ../../nbs/lab/09_cards.ipynb #6a514836
@@ -61,7 +61,7 @@ def _repr_html_(self: Corpus) -> str:
 # %% ../../nbs/lab/09_cards.ipynb #881a3b88
 @patch
 def _repr_html_(self: Run) -> str:
-    s = run_summary(self)
+    s = summarize_run(self)
     best = '' if s['best_val_loss'] is None else f'{s["best_val_loss"]:.4f}'
     figures = {'steps': f'{s["step"]:,}', 'best validation loss': best, 'text': s['corpus'], 'MB': f'{s["bytes"]/1e6:.1f}', 'tags': ', '.join(s['tags'])}
     state = f'<span style="color:{STATUS_COLORS[s["status"]]}">● {s["status"]}</span>'
