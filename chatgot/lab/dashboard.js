@@ -81,7 +81,7 @@ class DashboardView {
   // What is out of sight is drawn when it comes into view
   watch() {
     this.seen = true;
-    this.sight = new IntersectionObserver(([entry]) => { this.seen = entry.isIntersecting; if (this.seen) this.refresh(); });
+    this.sight = new IntersectionObserver(entries => { this.seen = entries.at(-1).isIntersecting; if (this.seen) this.refresh(); });
     this.sight.observe(this.root);
   }
   send(message, text) {

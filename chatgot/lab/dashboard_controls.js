@@ -89,7 +89,8 @@ class Notices {
   }
   fail(text) {
     this.pending = null;
-    if (this.log.classList.contains("asked")) this.show("", "faint");
+    const says = this.log.textContent.includes(text.split("\n")[0]); // the log tells how the run ended, too
+    if (says || this.log.classList.contains("asked")) this.show("", "faint");
     this.error.textContent = text;
     this.say(`Error: ${text}`);
   }
@@ -106,6 +107,8 @@ class Notices {
     if (answer) return this.done(logLine(answer));
     if (warning) {
       if (warning.includes(`'${this.pending}'`)) this.pending = null;
+      const [first] = this.error.textContent.split("\n");
+      if (first && warning.includes(first)) return;
       this.show(warning, "error");
       return this.say(warning);
     }
