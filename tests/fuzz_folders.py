@@ -20,7 +20,7 @@ from hypothesis import strategies as st
 SECONDS, MEMORY = 20, 3 << 30  # of one case: more is a hang, or a folder that asks for too much
 TEXT = 'KATHARINA:\nThou hast no more wit than I have in mine elbows.\n\nPETRUCHIO:\nGood morrow, Kate.\n\n'*20
 SETTINGS = ('data.seq_len=8 model.n_layer=1 model.n_embd=8 model.n_head=2 train.batch_size=2 train.device=cpu train.steps=6 '
-            'train.log_every=1 train.eval_every=2 train.sample_every=3 train.save_every=2 sample.tokens=8').split()
+            'train.log_every=1 train.eval_every=2 train.sample_every=3 train.save_every=2 train.keep_mb=0 sample.tokens=8').split()
 CHECKPOINT = ('model.safetensors', 'trainer.pt', 'state.json', 'SHA256SUMS')
 # `checkpoints/newest` and `checkpoints/older` stand for the two checkpoints of the run
 FILES = ('config.yaml', 'tokenizer.json', 'SHA256SUMS', 'metrics.jsonl', 'samples.jsonl', 'run.log', 'control.jsonl', 'evaluation.json', '.lock',

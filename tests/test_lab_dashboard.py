@@ -137,7 +137,10 @@ def test_watch_and_steer(lab, page, live, tmp_path):
     live.cell.locator('.dash').screenshot(path=tmp_path/'ended.png')
     live.find('[role=tab]:text-is("Notes")').click()
     live.find('textarea').fill('a < b')
-    wait_for(lambda: 'a < b' in (live.folder/'notes.json').read_text() if (live.folder/'notes.json').exists() else False)
+    live.find('textarea').press('Enter')
+    live.find('textarea').press('c')
+    notes = wait_for(lambda: (live.folder/'notes.json').exists() and json.loads((live.folder/'notes.json').read_text()))
+    assert notes == {'text': 'a < b\nc', 'tags': []}
     expect(live.cell.locator('.chatgot-static')).to_be_hidden()
     expect(run_cell(page, 3).locator('.jp-OutputArea-output')).to_have_text(re.compile('.{200}', re.S))
     nb = save(page, lab.root/'quickstart.ipynb')

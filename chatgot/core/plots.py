@@ -94,7 +94,7 @@ def draw_losses(
 ):
     "Draw training losses as faint lines and validation losses as lines with dots, one color per run"
     for i, (name, history) in enumerate(histories.items()):
-        for key, style, alpha in (('train_loss', '-', 0.45), ('val_loss', 'o-', 1)):
+        for key, style, alpha in (('train_loss', '-', 0.6), ('val_loss', 'o-', 1)):
             if points := [(r[x], r[key]) for r in history if x in r and key in r]:
                 label = f'{figure_text(name)} {key.replace("_", " ")}'.strip()
                 ax.plot(*zip(*points), style, markersize=4, color=f'C{i}', alpha=alpha, label=label)

@@ -122,6 +122,8 @@ class _Intervals(SettingsSection):
         "steps between measurements of each block's gradients, updates and activations; none: off")
     save_every: PositiveInt = Field(500, description='steps between checkpoints')
     keep_last: PositiveInt = Field(2, description='number of latest checkpoints to keep, besides the best')
+    keep_mb: int = Field(64, ge=0, description=
+        'MB of older checkpoints to keep besides, to branch from; they are thinned out, the older the sparser; 0: none')
     patience: PositiveInt | None = Field(None, description=
         'early stopping after this many evaluations without a better validation loss; none: never')
     rollbacks: int = Field(0, ge=0, description=

@@ -4,7 +4,7 @@
 const { Chart, spark, chartBars, chartHistogram } = (() => {
 
 const NS = "http://www.w3.org/2000/svg";
-const LIMIT = 1e300; // beyond it a difference of two numbers may be infinite
+const LIMIT = 1e300, SMALL = 1e-280; // beyond them a difference or a quotient of two numbers may be infinite
 const LABEL = 11, LANE = 18, NEAR = 14, MARK_GAP = 17, MAX_TIP = 14; // pixels, but the last: rows of the tip
 const WARN = new Set(["warning", "failed"]);
 
@@ -34,16 +34,19 @@ function svg(tag, attrs = {}, ...children) {
 }
 const write = (e, text) => { if (e.textContent !== text) e.textContent = text; };
 const clamp = (v, lo, hi) => v < lo ? lo : v > hi ? hi : v;
+const narrow = (lo, hi, share) => Math.max(SMALL, share * Math.max(Math.abs(lo), Math.abs(hi))); // a range that is no wider has no inside
 const finite = v => typeof v === "number" && v > -LIMIT && v < LIMIT; // false for NaN too
 
 // --- Numbers as text -------------------------------------------------------------------------------------------------------------------------
 
-// A value by itself: four decimals where losses are, else three or four digits
+const thousands = text => text.replace(/^-?\d{4,}/, n => n.replace(/\B(?=(\d{3})+$)/g, ","));
+
+// A value by itself: four decimals where losses are, else four or five digits
 function figure(v) {
   const a = Math.abs(v);
   if (v === 0) return "0";
   if (a < 1e-3 || a >= 1e9) return v.toExponential(2).replace("e+", "e");
-  return a >= 1e4 ? Math.round(v).toLocaleString("en") : a >= 100 ? String(+v.toFixed(2)) : a >= 0.01 ? v.toFixed(4) : v.toFixed(5);
+  return a >= 1e4 ? thousands(v.toFixed(0)) : a >= 100 ? thousands(String(+v.toFixed(2))) : a >= 10 ? v.toFixed(3) : a >= 0.01 ? v.toFixed(4) : v.toFixed(5);
 }
 
 // A value on an axis, with as many digits as tell it from a neighbour `step` away; all ticks of an axis share a unit
@@ -52,12 +55,12 @@ function tickText(v, step, largest) {
   const digits = Math.ceil(-Math.log10(step / unit) - 1e-9);
   if (v === 0) return "0";
   if (largest >= 1e15 || largest < 1e-3) return v.toExponential(clamp(Math.round(Math.log10(Math.abs(v) / step)), 0, 12)).replace("e+", "e");
-  return digits > 3 && unit > 1 ? v.toLocaleString("en", { maximumFractionDigits: clamp(Math.ceil(-Math.log10(step)), 0, 12) }) : (v / unit).toFixed(clamp(digits, 0, 12)) + letter;
+  return thousands(digits > 3 && unit > 1 ? v.toFixed(clamp(Math.ceil(-Math.log10(step) - 1e-9), 0, 12)) : (v / unit).toFixed(clamp(digits, 0, 12))) + (digits > 3 ? "" : letter);
 }
 
 // About n round values between lo and hi. Their number is bounded: a range that differs in the last bit only has steps too small to add.
 function ticks(lo, hi, n) {
-  const raw = Math.max(hi - lo, 1e-12 * Math.max(Math.abs(lo), Math.abs(hi)), 1e-300) / Math.max(1, n), size = 10 ** Math.floor(Math.log10(raw));
+  const raw = Math.max(hi - lo, narrow(lo, hi, 1e-12)) / Math.max(1, n), size = 10 ** Math.floor(Math.log10(raw));
   const step = ([1, 2, 5].find(m => m * size >= raw * (1 - 1e-9)) ?? 10) * size, out = { step, values: [] };
   for (let i = 0, k = Math.ceil(lo / step - 1e-9); i <= 2 * n + 2 && (k + i) * step <= hi + step * 1e-9; i++) out.values.push(+((k + i) * step).toPrecision(12));
   return out;
@@ -130,36 +133,43 @@ function nearest(p, x) {
   return b >= p.x.length ? a : a < 0 || p.x[b] - x < x - p.x[a] ? b : a;
 }
 
-// Add a broken line to the path: per column of pixels its first, lowest, highest and last value, so that the cost is bounded by the width
-function trace(c, xs, vs, from, to, t) {
-  const { ax, bx, ay, by } = t;
-  let open = false, column = 0, count = 0, min = 0, max = 0, last = 0, minFirst = true, at = 0;
+// Add a broken line to the path: where several points share a column of pixels the lowest and highest of them, so that the cost is bounded by the width
+function trace(path, xs, vs, from, to, { ax, bx, ay, by, left, right }) {
+  const cut = x => clamp(x, left - 50, right + 50); // far outside a coordinate would lose its digits: there the line is cut
+  let open = false, column = NaN, count = 0, x = 0, y = 0, min = 0, max = 0, rising = true;
+  const flush = () => {
+    if (!count) return;
+    if (count === 1 || max - min < 0.5) { if (open) path.lineTo(x, y); else path.moveTo(x, y); }
+    else {
+      if (open) path.lineTo(column + 0.5, rising ? min : max); else path.moveTo(column + 0.5, rising ? min : max);
+      path.lineTo(column + 0.5, rising ? max : min);
+    }
+    open = true;
+    count = 0;
+  };
   for (let i = from; i < to; i++) {
-    const v = vs[i];
-    let x = ax * xs[i] + bx, y = ay * v + by;
-    if (v === v && open) { // far outside the window a coordinate must not lose its digits: the line is cut
-      if (x > t.right + 50 && i > from) { y = ay * along(xs, vs, (t.right + 50 - bx) / ax) + by; x = t.right + 50; }
-    } else if (v === v && x < t.left - 50 && i + 1 < to && vs[i + 1] === vs[i + 1]) { y = ay * along(xs, vs, (t.left - 50 - bx) / ax) + by; x = t.left - 50; }
-    if (y < -9999) y = -9999; else if (y > 9999) y = 9999;
-    if (open && Math.floor(x) === column && v === v) {
-      count++;
-      if (y < min) { min = y; minFirst = false; }
-      if (y > max) { max = y; minFirst = true; }
-      last = y; at = x;
-      continue;
+    let v = vs[i], px = ax * xs[i] + bx;
+    if (v !== v) { flush(); open = false; column = NaN; continue; }
+    if (px !== cut(px)) {
+      const other = px < left ? i + 1 : i - 1;
+      if (other < from || other >= to || vs[other] !== vs[other]) continue;
+      px = cut(px);
+      v = along(xs, vs, (px - bx) / ax);
     }
-    if (open && count) {
-      if (max - min > 0.5) { c.lineTo(column + 0.5, minFirst ? min : max); c.lineTo(column + 0.5, minFirst ? max : min); }
-      c.lineTo(at, last);
+    const py = clamp(ay * v + by, -9999, 9999), k = Math.floor(px);
+    if (k === column) {
+      if (py < min) { min = py; rising = false; }
+      if (py > max) { max = py; rising = true; }
+    } else {
+      flush();
+      column = k;
+      min = max = py;
     }
-    if (v !== v) { open = false; count = 0; continue; }
-    if (open) c.lineTo(x, y); else c.moveTo(x, y);
-    open = true; column = Math.floor(x); count = 0; min = max = last = y; at = x;
+    count++;
+    x = px;
+    y = py;
   }
-  if (open && count) {
-    if (max - min > 0.5) { c.lineTo(column + 0.5, minFirst ? min : max); c.lineTo(column + 0.5, minFirst ? max : min); }
-    c.lineTo(at, last);
-  }
+  flush();
 }
 
 let charts = 0;
@@ -188,9 +198,8 @@ class Chart {
     this.legend = make("div", "chart-legend");
     this.legend.setAttribute("role", "group");
     this.legend.setAttribute("aria-label", `series of ${this.label}`);
-    this.tools = make("div", "chart-tools", tool("−", "Zoom out", () => this.zoomBy(2)), tool("+", "Zoom in", () => this.zoomBy(0.5)),
-      this.resetButton = tool("Reset", "Show everything again", () => this.reset()));
-    this.resetButton.className += " reset";
+    this.tools = make("div", "chart-tools", tool("Reset", "Reset zoom: show everything", () => this.reset()), tool("−", "Zoom out", () => this.zoomBy(2)), tool("+", "Zoom in", () => this.zoomBy(0.5)));
+    this.tools.firstChild.className += " reset";
     this.base = make("canvas");
     this.base.setAttribute("aria-hidden", "true");
     this.top = make("canvas", "chart-top");
@@ -218,12 +227,13 @@ class Chart {
     top.addEventListener("pointerdown", e => this.down(e));
     top.addEventListener("pointermove", e => this.move(e));
     top.addEventListener("pointerup", e => this.up(e));
-    top.addEventListener("pointercancel", () => { this.drag = null; this.schedule("over"); });
-    top.addEventListener("pointerleave", () => { if (!this.drag) { this.pointer = null; this.schedule("over"); } });
+    const away = () => { this.drag = this.pointer = null; this.schedule("over"); };
+    top.addEventListener("pointercancel", away); // the page scrolls under a finger
+    top.addEventListener("pointerleave", e => { if (!this.drag && e.pointerType !== "touch") away(); }); // after a tap the tip stays
     top.addEventListener("dblclick", () => this.reset());
     top.addEventListener("wheel", e => this.wheel(e), { passive: false });
     top.addEventListener("keydown", e => this.key(e));
-    top.addEventListener("blur", () => { this.cursor = null; this.light(null); this.schedule("over"); });
+    top.addEventListener("blur", () => { this.cursor = null; this.light(null); away(); });
     this.probe.addEventListener("transitionrun", () => { this.colors.clear(); this.schedule(); });
     this.sizes = new ResizeObserver(entries => this.resize(entries[entries.length - 1]));
     try { this.sizes.observe(this.top, { box: "device-pixel-content-box" }); } catch { this.sizes.observe(this.top); }
@@ -232,7 +242,7 @@ class Chart {
     this.views.observe(this.el);
   }
   // For a chart that is thrown away
-  destroy() { this.sizes.disconnect(); this.views.disconnect(); cancelAnimationFrame(this.queued); this.queued = -1; }
+  destroy() { this.sizes.disconnect(); this.views.disconnect(); cancelAnimationFrame(this.queued); clearTimeout(this.rest); this.queued = -1; }
 
   resize(entry) {
     const { clientWidth: w } = this.top;
@@ -275,7 +285,7 @@ class Chart {
     let lo = Infinity, hi = -Infinity;
     for (const s of this.visible) { lo = Math.min(lo, s.p.x[0]); hi = Math.max(hi, s.p.x[s.p.x.length - 1]); }
     if (lo > hi) return [0, 1];
-    if (hi - lo <= 1e-12 * Math.max(Math.abs(lo), Math.abs(hi))) return [Math.min(0, 2 * lo), Math.max(0, 2 * hi) || 1];
+    if (hi - lo <= narrow(lo, hi, 1e-12)) return Math.abs(hi) > SMALL ? [Math.min(0, 2 * lo), Math.max(0, 2 * hi)] : [0, 1];
     return [lo, hi];
   }
 
@@ -306,7 +316,7 @@ class Chart {
     if (!m) { this.range = to; return; }
     const t = Math.min(1, (performance.now() - m.start) / 180), ease = t * (2 - t);
     this.range = m.from.map((v, i) => v + (to[i] - v) * ease);
-    if (t === 1) { this.moving = null; this.range = to; this.tell = true; }
+    if (t === 1) { this.moving = null; this.range = to; }
   }
 
   layout() {
@@ -316,8 +326,7 @@ class Chart {
     c.font = `${LABEL}px ${this.font}`;
     let [y0, y1] = this.vertical(visible, x0, x1);
     if (y0 > y1) [y0, y1] = [0, 1];
-    const least = log ? 1e-9 : 1e-9 * Math.max(Math.abs(y0), Math.abs(y1));
-    if (y1 - y0 <= least) { const r = log ? 0.05 : 0.05 * Math.abs(y0) || 1; y0 -= r; y1 += r; }
+    if (y1 - y0 <= narrow(y0, y1, 1e-9)) { const r = log ? 0.05 : Math.abs(y0) > SMALL ? 0.05 * Math.abs(y0) : 1; y0 -= r; y1 += r; }
     const margin = 0.05 * (y1 - y0);
     y0 -= margin; y1 += margin;
     const lanes = this.marks.some(m => m.kind !== "best") ? LANE : 0;
@@ -333,15 +342,19 @@ class Chart {
     const ax = (box.right - box.left) / (x1 - x0), ay = (box.top - box.bottom) / (y1 - y0);
     this.t = { ax, bx: box.left - x0 * ax, ay, by: box.bottom - y0 * ay, left: box.left, right: box.right };
     this.yTicks = values.map((v, i) => [v, labels[i]]);
-    const xs = ticks(x0, x1, clamp(Math.floor((box.right - box.left) / 90), 2, 12));
+    const xs = ticks(x0, x1, clamp(Math.floor((box.right - box.left) / 76), 2, 12));
     this.xTicks = this.labels(xs.values, xs.step, data.xFormat).map((t, i) => [xs.values[i], t]);
   }
 
-  // The page's own format, unless neighbours look the same in it
+  // The page's own format, unless neighbours look the same in it or it pads with decimals
   labels(values, step, format) {
     const largest = Math.max(...values.map(Math.abs));
-    if (format) { const own = values.map(v => this.text(v, format)); if (new Set(own).size === own.length) return own; }
-    return values.map((v, i) => tickText(v, step || Math.min(...values.filter(o => o !== v).map(o => Math.abs(o - v)), Math.abs(v)) || 1, step ? largest : Math.abs(v)));
+    if (format) { const own = values.map(v => this.text(v, format)); if (new Set(own).size === own.length && !own.every(t => /^-?[\d,]*\.\d+$/.test(t))) return own; }
+    if (step) return values.map(v => tickText(v, step, largest));
+    return values.map(v => { // on a logarithmic axis
+      const decade = 10 ** Math.floor(Math.log10(v) + 1e-9), m = v / decade;
+      return tickText(v, Math.abs(m - Math.round(m)) < 1e-6 ? decade : decade / 10, v);
+    });
   }
   text(v, format = figure) { try { return String(format(v)); } catch { return figure(v); } }
 
@@ -406,18 +419,26 @@ class Chart {
       c.fillStyle = this.color("--faint");
       c.fillText(!this.series.some(s => s.n) ? data.empty ?? "waiting for the first values" : this.series.some(s => s.p.count) ? "all series are hidden" : data.log ? "nothing above zero for a log axis" : "no values", (box.left + box.right) / 2, (box.top + box.bottom) / 2);
     }
-    c.save();
-    c.beginPath();
-    c.rect(box.left, box.top - 6, box.right - box.left, box.bottom - box.top + 6);
-    c.clip();
-    this.rules(c);
-    for (const s of visible) if (this.behind(s, visible)) this.curve(c, s, s.p.raw, 1, 0.28);
-    for (const s of visible) this.curve(c, s, s.p.v, s.width ?? 1.6, s.faint ? 0.35 : 1);
-    c.restore();
+    this.inside(c, () => {
+      this.rules(c);
+      for (const s of visible) if (this.behind(s, visible)) this.curve(c, s, s.p.raw, 1, 0.28);
+      for (const s of visible) this.curve(c, s, s.p.v, s.width ?? 1.6, s.faint ? 0.35 : 1);
+    });
     for (const s of visible) this.dots(c, s);
     this.names(c);
     this.paintMarks(c);
     c.globalAlpha = 1;
+  }
+
+  // Draw with the plot's rectangle as a window
+  inside(c, draw) {
+    const { left, right, top, bottom } = this.box;
+    c.save();
+    c.beginPath();
+    c.rect(left, top - 6, right - left, bottom - top + 6);
+    c.clip();
+    draw();
+    c.restore();
   }
 
   axes(c) {
@@ -435,17 +456,19 @@ class Chart {
     c.beginPath();
     c.moveTo(box.left, crisp(box.bottom));
     c.lineTo(box.right, crisp(box.bottom));
-    const xLabel = data.xLabel ?? "", room = xLabel ? box.right - c.measureText(xLabel).width - 8 : w;
+    // The name of the axis stands left of its first number, or at the end where it is too long for that
+    const xLabel = data.xLabel ?? "", long = c.measureText(xLabel).width, atEnd = long > box.left - 20, room = atEnd ? box.right - long - 10 : w;
     c.textAlign = "center";
+    let taken = -Infinity;
     for (const [v, text] of this.xTicks) {
       const x = t.ax * v + t.bx, half = c.measureText(text).width / 2;
       c.moveTo(crisp(x), box.bottom);
       c.lineTo(crisp(x), box.bottom + 4);
-      if (x + half < room && x - half >= 0) c.fillText(text, x, h - 9);
+      if (x + half < room && x - half > Math.max(0, taken)) { c.fillText(text, x, h - 9); taken = x + half + 8; }
     }
     c.stroke();
     c.textAlign = "right";
-    c.fillText(xLabel, box.right, h - 9);
+    c.fillText(xLabel, atEnd ? box.right : box.left - 14, h - 9);
     c.textAlign = "left";
     if (data.yLabel) c.fillText(data.yLabel, 2, 8);
     if (this.view) this.position(c);
@@ -461,16 +484,30 @@ class Chart {
 
   curve(c, s, vs, width, alpha) {
     if (!width) return;
-    const { x } = s.p, [x0, x1] = this.range;
-    c.beginPath();
-    trace(c, x, vs, Math.max(0, lower(x, x0) - 1), Math.min(x.length, lower(x, x1) + 2), this.t);
+    const { x } = s.p, [x0, x1] = this.range, from = Math.max(0, lower(x, x0) - 1), to = Math.min(x.length, lower(x, x1) + 2), path = new Path2D(), lit = s.id === this.lit;
+    trace(path, x, vs, from, to, this.t);
     c.strokeStyle = this.color(s.color);
-    c.lineWidth = s.id === this.lit ? width + 0.8 : width;
+    c.globalAlpha = this.lit !== null && !lit ? alpha * 0.25 : alpha;
     c.lineJoin = "bevel";
-    c.globalAlpha = this.lit !== null && this.lit !== s.id ? alpha * 0.25 : alpha;
-    c.setLineDash(s.dash ?? []);
-    c.stroke();
-    c.setLineDash([]);
+    const wide = (width + (lit ? 0.8 : 0)) * this.scale, hair = 1 / this.scale;
+    if (wide > 1 && !s.dash && (this.swift || to - from > this.width / 2)) this.hairlines(c, path, wide, hair);
+    else {
+      c.lineWidth = wide * hair;
+      c.setLineDash(s.dash ?? []);
+      c.stroke(path);
+      c.setLineDash([]);
+    }
+  }
+  // Without a GPU a line of one pixel is drawn ten times as fast as a wider one: dense and moving curves are two or more of them side by side
+  hairlines(c, path, wide, hair) {
+    const n = Math.min(Math.round(wide), this.swift ? 2 : 9), gap = n > 1 ? Math.min(1, (wide - 1) / (n - 1)) * hair : 0; // at most a pixel apart, or paper would show between them
+    c.lineWidth = hair;
+    for (let i = 0; i < n; i++) {
+      const d = (i - (n - 1) / 2) * gap;
+      c.translate(0.5 * d, d);
+      c.stroke(path);
+      c.translate(-0.5 * d, -d);
+    }
   }
 
   // Points of a series: where they are asked for and there is room, and those without neighbours
@@ -494,10 +531,10 @@ class Chart {
   // Names at the ends of lines, moved apart where they would overlap
   names(c) {
     if (!this.named.length) return;
-    const { box, t, range: [x0, x1] } = this, spots = [];
+    const { box, t, range: [x0, x1] } = this, spots = []; // of a line that ends earlier, at the height of its end
     for (const s of this.named) {
       const last = s.p.x[s.p.last], at = last <= x1 ? last : x1, v = last <= x1 ? s.p.v[s.p.last] : along(s.p.x, s.p.v, x1);
-      if (at >= x0 && v === v) spots.push({ s, x: t.ax * at + t.bx, y: clamp(t.ay * v + t.by, box.top, box.bottom) });
+      if (at >= x0 && v === v) spots.push({ s, y: clamp(t.ay * v + t.by, box.top, box.bottom) });
     }
     spots.sort((a, b) => a.y - b.y);
     let floor = box.top - 8;
@@ -505,17 +542,14 @@ class Chart {
     let roof = box.bottom + 7;
     for (const p of spots.reverse()) { p.to = Math.min(p.to, roof - 13 + 6); roof = p.to - 6; }
     c.textAlign = "left";
-    for (const { s, x, y, to } of spots) {
+    for (const { s, y, to } of spots) {
       c.globalAlpha = this.lit !== null && this.lit !== s.id ? 0.35 : 1;
       c.strokeStyle = c.fillStyle = this.color(s.color);
       c.lineWidth = 1;
       c.beginPath();
-      c.moveTo(Math.min(x + 3, box.right), y);
-      if (x < box.right - 8) c.setLineDash([1, 3]);
-      c.lineTo(box.right + 2, x < box.right - 8 ? y : y);
+      c.moveTo(box.right + 1, y);
       c.lineTo(box.right + 10, to);
       c.stroke();
-      c.setLineDash([]);
       c.fillText(this.fit(c, s.name, this.width - box.right - 15), box.right + 13, to);
     }
   }
@@ -565,7 +599,9 @@ class Chart {
     c.globalAlpha = 1;
     c.textAlign = "center";
     for (const g of box.lane ? this.grouped() : []) {
-      const x = g.px = t.ax * g.x + t.bx;
+      let x = t.ax * g.x + t.bx;
+      if (!this.view) x += clamp(box.left - x, 0, 14) + clamp(box.right - x, -14, 0); // a mark may lie a little before the first point or after the last
+      g.px = x;
       if (x < box.left - 1 || x > box.right + 1) continue;
       const worst = g.marks.find(m => m.kind === "failed") ?? g.marks.find(m => WARN.has(m.kind)) ?? g.marks[0];
       c.fillStyle = c.strokeStyle = this.markColor(worst);
@@ -595,6 +631,14 @@ class Chart {
       c.restore();
     }
   }
+  icon(m) {
+    const e = make("i");
+    if (!(m.kind in SHAPES) && m.symbol) e.append(m.symbol);
+    else e.append(svg("svg", { viewBox: "-8 -8 16 16", width: 14, height: 14 }, svg("path", { d: SHAPES[m.kind] ?? SHAPES.other, "fill-rule": "evenodd" })));
+    e.style.color = m.kind === "best" ? "var(--warm)" : this.markColor(m);
+    e.setAttribute("aria-hidden", "true");
+    return e;
+  }
   symbol(c, m, x, y) {
     if (!(m.kind in SHAPES) && m.symbol) return c.fillText(m.symbol, x, y);
     c.translate(x, y);
@@ -620,7 +664,7 @@ class Chart {
     const { t, box, pointer } = this;
     if (this.cursor !== null && !pointer) {
       const found = this.readings(this.cursor);
-      return { x: this.cursor, found, near: found.find(r => r.s.id === this.lit) };
+      return { x: this.cursor, found, near: found.find(r => r.s === this.walked) };
     }
     if (!pointer || pointer.x < box.left - 8 || pointer.x > box.right + 8 || pointer.y > this.height) return null;
     const x = clamp((pointer.x - t.bx) / t.ax, ...this.range), first = this.readings(x);
@@ -651,6 +695,8 @@ class Chart {
       return this.showTip(null, [], null, marks, this.pointer.x, box.bottom);
     }
     this.rule(c, px);
+    if (aim.near && aim.found.length > 3) this.inside(c, () => this.curve(c, aim.near.s, aim.near.s.p.v, (aim.near.s.width ?? 1.6) + 1, 1));
+    c.globalAlpha = 1;
     c.lineWidth = 2;
     c.strokeStyle = this.color("--paper");
     for (const r of aim.found) {
@@ -685,7 +731,8 @@ class Chart {
     c.globalAlpha = 1;
   }
 
-  place(x) { const { data } = this; return `${data.xLabel ?? "x"} ${this.text(x, data.xFormat ?? (v => Number.isInteger(v) ? v.toLocaleString("en") : figure(v)))}`; }
+  xText(x) { return this.text(x, this.data.xFormat ?? (v => Number.isInteger(v) && Math.abs(v) < 1e9 ? thousands(String(v)) : String(+v.toPrecision(5)))); }
+  place(x) { return `${this.data.xLabel ?? "x"} ${this.xText(x)}`; }
   showTip(x, found, near, marks, px, py) {
     const { data, tip, width: w } = this, rows = [...found].sort((a, b) => b.y - a.y);
     let from = 0;
@@ -694,17 +741,18 @@ class Chart {
       const key = make("i", "chart-key"), away = Math.abs(r.px - (this.t.ax * x + this.t.bx)) > 12;
       this.dress(key, r.s);
       const e = make("div", r === near && found.length > 1 ? "near" : "", key, make("span", "name", r.s.name), make("b", "", this.text(r.y, data.yFormat)));
-      const note = [r.s.p.smoothed && r.raw === r.raw ? `raw ${this.text(r.raw, data.yFormat)}` : "", away ? `at ${this.text(r.x, data.xFormat)}` : ""].filter(Boolean).join(", ");
+      const note = [r.s.p.smoothed && (r === near || rows.length < 4) ? `raw ${this.text(r.raw, data.yFormat)}` : "", away ? `at ${this.xText(r.x)}` : ""].filter(Boolean).join(", ");
       e.append(make("small", "", note));
       return e;
     };
-    const more = rows.length - MAX_TIP, events = marks.slice(0, 8).map(m => make("div", "mark", make("i", "", m.symbol ?? "•"), m.text ?? m.kind));
-    tip.replaceChildren(...(x === null ? [make("div", "at", marks.length === 1 ? this.place(marks[0].x) : `${marks.length} events, ${this.place(marks[0].x)} to ${this.text(marks[marks.length - 1].x, data.xFormat)}`)] : [make("div", "at", this.place(x))]),
+    const more = rows.length - MAX_TIP, events = marks.slice(0, 8).map(m => make("div", "mark", this.icon(m), m.text ?? m.kind));
+    tip.replaceChildren(...(x === null ? [make("div", "at", marks.length === 1 ? this.place(marks[0].x) : `${marks.length} events, ${this.place(marks[0].x)} to ${this.xText(marks[marks.length - 1].x)}`)] : [make("div", "at", this.place(x))]),
       make("div", "rows", ...rows.slice(from, from + MAX_TIP).map(line)), ...(more > 0 ? [make("div", "at", `${more} more`)] : []), ...events,
       ...(marks.length > 8 ? [make("div", "at", `${marks.length - 8} more events`)] : []));
     tip.hidden = false;
-    const tw = tip.offsetWidth, th = tip.offsetHeight, left = px + 14 + tw <= w ? px + 14 : px - 14 - tw >= 0 ? px - 14 - tw : clamp(px - tw / 2, 0, w - tw);
-    tip.style.transform = `translate(${Math.round(left)}px, ${Math.round(clamp(py - th / 2, -20, Math.max(-20, this.height - th)))}px)`;
+    const tw = tip.offsetWidth, th = tip.offsetHeight, left = px + 14 + tw <= w ? px + 14 : px - 14 - tw >= 0 ? px - 14 - tw : null;
+    const top = left !== null ? clamp(py - th / 2, -20, Math.max(-20, this.height - th)) : py - th - 20 > -50 ? py - th - 20 : py + 24; // no room beside it: above or below
+    tip.style.transform = `translate(${Math.round(left ?? clamp(px - tw / 2, 0, w - tw))}px, ${Math.round(top)}px)`;
   }
 
   // --- Pointer, wheel, keys ---
@@ -754,7 +802,9 @@ class Chart {
     this.view = view;
     if (!view) this.left = 0;
     this.el.classList.toggle("zoomed", !!view);
-    this.tell = true;
+    this.swift = true; // until nothing has moved for a moment
+    clearTimeout(this.rest);
+    this.rest = setTimeout(() => { this.swift = false; this.tell = true; this.schedule(); }, 150);
     this.schedule();
   }
   reset() {
@@ -780,10 +830,10 @@ class Chart {
     e.stopPropagation();
     this.pointer = null;
     act();
-    if (["+", "=", "-", "−", "Home", "Escape"].includes(e.key) || e.shiftKey) this.announce(this.view ? `${this.place(this.view[0])} to ${this.text(this.view[1], this.data.xFormat)}` : "everything is shown");
+    if (["+", "=", "-", "−", "Home", "Escape"].includes(e.key) || e.shiftKey) this.announce(this.view ? `${this.place(this.view[0])} to ${this.xText(this.view[1])}` : "everything is shown");
   }
-  // The series that arrow keys walk along: the chosen one, else the one on top
-  get walked() { const v = this.visible; return v.find(s => s.id === this.lit) ?? v[v.length - 1]; }
+  // The series that arrow keys walk along: the chosen one, else of those with most points the one on top
+  get walked() { const v = this.visible; return v.find(s => s.id === this.lit) ?? v.reduce((a, b) => a && a.p.count > b.p.count ? a : b, null); }
   // Move the cursor by a hundredth of the window, but at least to the next point
   step(by) {
     const s = this.walked, [x0, x1] = this.view ?? this.full;
@@ -868,7 +918,7 @@ class Chart {
 
   // The chart in words and as a table, for those who don't see it (and for tests)
   describe() {
-    const { data } = this, x = v => this.text(v, data.xFormat), y = v => this.text(v, data.yFormat), visible = this.visible, [x0, x1] = this.view ?? this.full;
+    const { data } = this, x = v => this.xText(v), y = v => this.text(v, data.yFormat), visible = this.visible, [x0, x1] = this.view ?? this.full;
     const what = `${data.yLabel ?? this.label} by ${data.xLabel ?? "x"}${data.log ? ", logarithmic" : ""}`;
     write(this.summary, !visible.length ? "Nothing is shown." : `${what}, from ${x(x0)} to ${x(x1)}${this.view ? ", zoomed" : ""}. ` + visible.slice(-4).reverse().map(s => `${s.name}: last ${y(s.p.y[s.p.last])}, lowest ${y(s.p.y[s.p.least])} at ${x(s.p.x[s.p.least])}.`).join(" ")
       + (visible.length > 4 ? ` And ${visible.length - 4} more.` : ""));

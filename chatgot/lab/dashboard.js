@@ -72,7 +72,7 @@ class DashboardView {
     this.root = attributes(el("div", { className: "chatgot dash" }, this.head.el, this.controls.el, this.actions.el, this.notices.el, this.tiles.el, this.curves.el, this.controls.forms, this.results, this.tabs.el),
       { role: "region", "aria-label": "dashboard of a training run" });
     this.root.dashboard = this; // for a browser's console
-    this.root.dataset.lmSuppressShortcuts = "true"; // or JupyterLab would take typed letters, and Enter, for commands
+    keepKeys(this.root);
     this.watch();
   }
   // What is out of sight is drawn when it comes into view
@@ -135,6 +135,7 @@ class DashboardView {
 function render({ model, el: host }) {
   const view = new DashboardView(model), receive = m => view.receive(m);
   host.replaceChildren(view.root);
+  saveNotebook(model, host);
   model.on("msg:custom", receive);
   model.send({ do: "ready" });
   return () => { model.off("msg:custom", receive); view.remove(); };

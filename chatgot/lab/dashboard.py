@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any, Callable, Iterable, Protocol
 
 import anywidget
+import traitlets
 from fastcore.basics import patch
 from IPython.display import display
 from ipywidgets import Layout, VBox, Widget
@@ -169,7 +170,9 @@ STYLES = ('lab.css', 'widgets.css', 'chart.css', 'dashboard.css')
 
 class DashboardWidget(anywidget.AnyWidget):
     "The browser's side of a `Dashboard`: its scripts joined into one module, and its styles"
+    unsaved = traitlets.Bool(True).tag(sync=True)  # whether the notebook that holds it is still to be saved
     def __repr__(self): return 'The live view of a run'
+
 
     _esm = ''.join((files('chatgot')/'lab'/name).read_text('utf-8') for name in SCRIPTS)
     _css = ''.join((files('chatgot')/'lab'/name).read_text('utf-8') for name in STYLES)
@@ -230,9 +233,14 @@ def add(self: Dashboard,
 @patch
 def show(self: Dashboard) -> Dashboard:
     "Display the live view, and below it the static one that stays in the saved notebook"
-    self.handle = display(self.view(), display_id=True)
-    self.static_handle = display(static_view(self.run, self.overlay, self.error), raw=True, display_id=True)
+    if self.feed.head is None: self.feed.all()
+    # no line of text, which an untrusted notebook would show above the static view
+    self.handle = display(self.view()._repr_mimebundle_() | {'text/plain': ''}, raw=True, display_id=True)
+    self.static_handle = display(self._static(), raw=True, display_id=True)
     return self
+
+@patch
+def _static(self: Dashboard) -> dict: return static_view(self.feed.history, self.feed.overlays, self.error)
 
 # %% ../../nbs/lab/02_dashboard.ipynb #9646ad07
 @patch
@@ -288,7 +296,7 @@ def _keep_now(self: Dashboard) -> dict:
 @patch
 def keep(self: Dashboard):
     "Bring the static view up to date"
-    if self.static_handle: self.static_handle.update(static_view(self.run, self.overlay, self.error), raw=True)
+    if self.static_handle: self.static_handle.update(self._static(), raw=True)
 
 # %% ../../nbs/lab/02_dashboard.ipynb #b7f92a07
 @patch

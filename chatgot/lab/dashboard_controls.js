@@ -96,7 +96,7 @@ class Notices {
   done(text) {
     this.pending = null;
     this.error.textContent = "";
-    this.show(text, "done");
+    this.show(text, text.endsWith("…") ? "asked" : "done"); // what goes on isn't done
     this.say(text);
   }
   // What the log says. An answer to what was asked for is told aloud; a note that is neither a warning nor routine is a success, and takes an error away.

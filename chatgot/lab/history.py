@@ -267,8 +267,7 @@ def status(self: RunHistory) -> dict:
 @patch
 def _state(self: RunHistory, done: float) -> str:
     if self.run.running: return 'paused' if self.log.paused else 'running'
-    if done >= 1: return 'finished'
-    return self.log.status
+    return 'finished' if done >= 1 and self.log.status != 'failed' else self.log.status
 
 # %% ../../nbs/lab/01_history.ipynb #9ba12338
 @patch
@@ -330,7 +329,8 @@ def _text_of(s: dict, is_open: bool) -> str:
     "A sample as HTML"
     text = colored_text(s['pieces']) if 'pieces' in s else html.escape(s['text'])
     image = f'<img src="{html.escape(s["image"])}" alt="picture" style="max-width:100%">' if 'image' in s else ''
-    style = 'white-space:pre-wrap;overflow-wrap:anywhere;border:1px solid #8886;border-radius:4px;padding:6px 8px;margin:2px 0 8px'
+    style = ('font-family:monospace;white-space:pre-wrap;overflow-wrap:anywhere;'
+             'border:1px solid #8886;border-radius:4px;padding:6px 8px;margin:2px 0 8px')
     shown = f'<pre style="{style}"><span style="opacity:.6">{html.escape(s["prompt"])}</span>{text}</pre>{image}'
     return html_details(f'step {s["step"]:,}', shown, is_open)
 
@@ -368,6 +368,7 @@ def _history(run: Run | RunHistory) -> RunHistory:
 # %% ../../nbs/lab/01_history.ipynb #70f67b8a
 def _static_html(h: RunHistory, img: str, note: str) -> str:
     state, notes, events = h.status()['state'], h.files['notes'].value, h.log.events.all()
+    if state == 'failed': note = note or h.log.last['message']
     wrong = f'<pre style="color:#d9534f;white-space:pre-wrap">{html.escape(note)}</pre>' if note else ''
     tags = ' · '.join(map(html.escape, filter(None, [*notes['tags'], notes['text']])))
     small = lambda text: f'<p style="font-size:12px;opacity:.8;overflow-wrap:anywhere">{text}</p>' if text else ''

@@ -67,9 +67,16 @@ function tooltip() {
 
 function button(text, onclick, props = {}) { return el("button", { type: "button", textContent: text, onclick, ...props }); }
 
+// Keys typed here are for the fields here. JupyterLab would take letters for commands, and cancel Enter in whatever lies in a cell:
+// no form would be submitted, no line broken. Its listener is on the field itself, so the event must not get there.
+function keepKeys(root) {
+  root.dataset.lmSuppressShortcuts = "true";
+  root.addEventListener("beforeinput", e => { if (e.inputType === "insertLineBreak") e.stopPropagation(); }, true);
+}
+
 // Receive messages until the returned function is called
 function connect(model, root, handlers) {
-  root.dataset.lmSuppressShortcuts = "true"; // or JupyterLab would take typed letters for commands
+  keepKeys(root);
   const receive = (m, buffers) => handlers[m.do]?.(m, buffers);
   model.on("msg:custom", receive);
   model.send({ do: "hello" });
@@ -91,4 +98,18 @@ function keepButton(model, root, error) {
         "This output can't be replaced, probably because the page was reloaded. Put .html() of it into a cell instead.";
     }, 3000);
   }, { title: "Replace the widget by what it shows, so that it stays in the saved notebook" });
+}
+
+// An output that is in no file is gone when the page is closed, while its kernel works on: so the notebook is saved once the first view is in it.
+// One without a name is left alone: JupyterLab would ask for it.
+function saveNotebook(model, el) {
+  if (!model.get?.("unsaved")) return; // the page of `chatgot watch` is no notebook
+  setTimeout(() => {
+    const panel = el.closest(".jp-NotebookPanel"), tab = panel && document.querySelector(`[data-id="${panel.id}"]`);
+    const save = panel?.querySelector('[data-command="docmanager:save"]');
+    if (!save || /^Untitled/.test((tab?.textContent || document.title).trim())) return;
+    model.set("unsaved", false);
+    model.save_changes();
+    save.click();
+  }, 500);
 }

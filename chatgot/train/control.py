@@ -154,7 +154,7 @@ def handle_requests(self: RunControl):
             if request.do not in ('pause', 'resume'): self._handle(request)
             elif paused != (request.do == 'pause'):
                 paused = not paused
-                state.notify('noted', 'paused' if paused else 'resumed')
+                state.notify('noted', word := 'paused' if paused else 'resumed', event=word)
             state.stopping = broadcast_from_rank0(self.stop_requested)
         if not paused or state.stopping: return
         with state.clock.paused(): time.sleep(0.05)
@@ -182,7 +182,9 @@ def _handle(self: RunControl, request: Request):
 
 # %% ../../nbs/train/07_control.ipynb #b909c149
 @patch
-def _scale_lr(self: RunControl, factor: float): self.learn.lr_scale = factor
+def _scale_lr(self: RunControl, factor: float):
+    self.learn.lr_scale = factor
+    self.state.notify('noted', f'learning rate × {factor:g} from step {self.learn.step + 1}', event='lr')
 
 # %% ../../nbs/train/07_control.ipynb #3576274d
 @patch

@@ -19,7 +19,8 @@ from fastcore.basics import patch
 
 from ..core.distributed import barrier, broadcast_from_rank0, rank_and_world_size
 from ..core.errors import ChatGoTError
-from ..core.files import JsonlTail, atomic_folder, delete_leftovers, json_line, write_atomic, write_checksums
+from ..core.files import (JsonlTail, atomic_folder, delete_leftovers, folder_size, json_line, write_atomic,
+                                write_checksums)
 from ..core.settings import (Settings, TrainSettings, diff_settings, flatten_settings, merge_settings,
                                    parse_args, settings_to_yaml, validate_settings)
 from .callbacks import Diverged, Tracker, notify, patience_exhausted
@@ -29,7 +30,7 @@ from .checkpoint import load_checkpoint, verify_checkpoint
 from .learner import ProgressBar, check_sample, fit_plan, lm_learner, memory_errors, with_known_prompt
 from .optimizer import budget_used
 from .prepare import check_disk_space, new_folder, prepare_run, run_batches, run_learner
-from .run_folder import RUN_FILES, STEP_RECORDS, Run, folder_size, list_runs
+from .run_folder import RUN_FILES, STEP_RECORDS, Run, list_runs
 from .step import StepLearner, lm_loss
 from .trackers import RunWriter, check_trackers_installed, experiment_trackers
 

@@ -36,7 +36,8 @@ from .step import StepLearner
 class RunWriter(Tracker):
     "Writes a run folder while its run trains"
     def __init__(self, run: Run):
-        self.run, self.checkpoints, self._step, self._best = run, run.checkpoints, None, math.inf
+        self.run, self.checkpoints, self._step = run, run.checkpoints, None
+        self._best = math.inf, 0  # validation loss and its step
         self._records = {name: JsonlWriter(run.folder/name) for name in STEP_RECORDS}
         self._events = JsonlWriter(run.folder/'run.log')
 
@@ -61,8 +62,9 @@ def metrics(self: RunWriter, record: dict):
     "Append to metrics.jsonl; an evaluation is an event too"
     self._records['metrics.jsonl'].append(record)
     if (loss := record.get('val_loss')) is None: return
-    improved, self._best = loss < self._best, min(self._best, loss)
-    text = f'validation loss {loss:.4f}' + ', the best so far'*improved
+    (best, at), improved = self._best, loss < self._best[0]
+    if improved: self._best = loss, record['step']
+    text = f'validation loss {loss:.4f}, ' + ('the best so far' if improved else f'best {best:.4f} at step {at}')
     self._log(text, 'DEBUG', 'evaluated', step=record['step'], val_loss=loss, improved=improved)
 
 @patch
@@ -87,7 +89,8 @@ def panels(self: RunWriter, panels: list[dict]):
 @patch
 def started(self: RunWriter, learn: StepLearner, plan: TrainSettings, start: tuple[int, float]):
     "Log the event, with device, model size and batches"
-    self._step, self._best = learn.step, learn.best_val_loss()
+    self._step = learn.step
+    self._best = min(((r['val_loss'], r['step']) for r in learn.history if 'val_loss' in r), default=(math.inf, 0))
     self._log(f'training on {learn.dls.device}, {n_params(learn.model):,} parameters, {learn.dls}',
               event='started', step=learn.step)
 
