@@ -206,12 +206,15 @@ class DivergenceGuard:
     "Raises `Diverged` with advice, before anything of a diverged model is kept"
     def __init__(self, state: TrainingState): self.state = state
 
-    def check_loss(self) -> float:  # nats per token
-        "The last step's loss; at most twice that of a uniform guess, ln V"
-        loss, vocab_size = float(self.state.learn.step_loss), self.state.learn.dls.tok.vocab_size
+    def check_loss(self, record: dict | None = None,  # of this step, for the curve
+    ):
+        "Check that the last step's loss is at most twice that of a uniform guess, ln V"
+        loss, limit = float(self.state.learn.step_loss), 2*max(1., math.log(self.state.learn.dls.tok.vocab_size))
         # written so that it also catches nan, which compares false with everything
-        if not loss <= 2*max(1., math.log(vocab_size)): self._fail(f'The loss became {loss:.3g}')
-        return loss
+        if loss <= limit: return
+        # the spike; beside one beyond any scale nothing else could be seen
+        if record and loss < 10*limit: self.state.notify('metrics', record)
+        self._fail(f'The loss became {loss:.3g}')
 
     def check_weights(self):
         "Check the loss, and that every weight is finite"
@@ -219,12 +222,10 @@ class DivergenceGuard:
         finite = all(p.isfinite().all() for p in self.state.learn.model.parameters())
         if not finite: self._fail('A weight is no longer a number')
 
-# %% ../../nbs/train/03_callbacks.ipynb #7e1eb238
-@patch
-def _fail(self: DivergenceGuard, problem: str):
-    raise Diverged(
-        f'{problem} at step {self.state.learn.step}, at a learning rate of {self.state.lr:.2g}.\n'
-        'Try a lower train.lr, a longer train.warmup_steps, a smaller train.clip, or train.rollbacks=3.')
+    def _fail(self, problem: str):
+        raise Diverged(
+            f'{problem} at step {self.state.learn.step}, at a learning rate of {self.state.lr:.2g}.\n'
+            'Try a lower train.lr, a longer train.warmup_steps, a smaller train.clip, or train.rollbacks=3.')
 
 # %% ../../nbs/train/03_callbacks.ipynb #46f2f8e0
 class MetricsLogger(PlanCallback):
@@ -254,17 +255,18 @@ class MetricsLogger(PlanCallback):
 # %% ../../nbs/train/03_callbacks.ipynb #e8719c14
 @patch
 def measure(self: MetricsLogger) -> dict:
-    "A record of this step; `seconds` is filled in when it's written"
+    "A record of this step; `seconds` is brought up to date when it's written"
     learn, step = self.state.learn, self.state.learn.step
     tokens_per_step = learn.dls.bs*self.state.plan.grad_accum*learn.dls.train.seq_len
-    record = dict(step=step, tokens=step*tokens_per_step, seconds=0.)
+    record = dict(step=step, tokens=step*tokens_per_step, seconds=learn.seconds)
     if step == self.last_step: return record
-    loss = self.guard.check_loss()
     tokens_per_s = (step - self.last_step)*tokens_per_step/self.state.clock.lap()
     self.last_step = step
-    return record | dict(
-        train_loss=loss, lr=self.state.lr, grad_norm=float(learn.grad_norm), tokens_per_s=tokens_per_s,
+    record |= dict(
+        train_loss=float(learn.step_loss), lr=self.state.lr, grad_norm=float(learn.grad_norm), tokens_per_s=tokens_per_s,
         mfu=tokens_per_s*self.mfu_per_token) | self.resources.read()
+    self.guard.check_loss(record)
+    return record
 
 # %% ../../nbs/train/03_callbacks.ipynb #53f66527
 @patch
@@ -290,14 +292,12 @@ class Evaluation(PlanCallback):
         "Evaluate if it's due"
         self.state.improved = self.state.due(self.state.plan.eval_every) and self.evaluate()
 
-# %% ../../nbs/train/03_callbacks.ipynb #66b39ced
-@patch
-def evaluate(self: Evaluation) -> bool:  # whether this loss is the lowest so far
-    "Log a record with the validation loss"
-    record, best = self.logger.measure(), self.learn.best_val_loss()
-    with self.state.clock.aside(): record['val_loss'] = evaluate_loss(self.model, self.dls.valid)
-    self.logger.write(record)
-    return record['val_loss'] < best
+    def evaluate(self) -> bool:  # whether this loss is the lowest so far
+        "Log a record with the validation loss"
+        record, best = self.logger.measure(), self.learn.best_val_loss()
+        with self.state.clock.aside(): record['val_loss'] = evaluate_loss(self.model, self.dls.valid)
+        self.logger.write(record)
+        return record['val_loss'] < best
 
 # %% ../../nbs/train/03_callbacks.ipynb #e92c76be
 def patience_exhausted(
