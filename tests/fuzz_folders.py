@@ -20,10 +20,10 @@ from hypothesis import strategies as st
 SECONDS, MEMORY = 20, 3 << 30  # of one case: more is a hang, or a folder that asks for too much
 TEXT = 'KATHARINA:\nThou hast no more wit than I have in mine elbows.\n\nPETRUCHIO:\nGood morrow, Kate.\n\n'*20
 SETTINGS = ('data.seq_len=8 model.n_layer=1 model.n_embd=8 model.n_head=2 train.batch_size=2 train.device=cpu train.steps=6 '
-            'train.log_every=1 train.eval_every=2 train.sample_every=3 train.save_every=2 train.keep_mb=0 sample.tokens=8').split()
+            'train.log_every=1 train.eval_every=2 train.sample_every=3 train.save_every=2 train.keep_mb=0 train.inside_every=1 sample.tokens=8').split()
 CHECKPOINT = ('model.safetensors', 'trainer.pt', 'state.json', 'SHA256SUMS')
 # `checkpoints/newest` and `checkpoints/older` stand for the two checkpoints of the run
-FILES = ('config.yaml', 'tokenizer.json', 'SHA256SUMS', 'metrics.jsonl', 'samples.jsonl', 'run.log', 'control.jsonl', 'evaluation.json', '.lock',
+FILES = ('config.yaml', 'tokenizer.json', 'SHA256SUMS', 'metrics.jsonl', 'samples.jsonl', 'inside.jsonl', 'panels.json', 'notes.json', 'run.log', 'control.jsonl', 'evaluation.json', '.lock',
          'checkpoints/latest', 'checkpoints/best', *(f'checkpoints/{c}/{f}' for c in ('newest', 'older') for f in CHECKPOINT))
 FOLDERS = ('checkpoints', 'checkpoints/newest', 'checkpoints/older', '.')
 VALUES = {  # by name, because a case has to be printed as plain values
@@ -58,6 +58,8 @@ EXAMPLES = [  # each failed once
     ('runs', [('flip', 'metrics.jsonl', 3, 4)], False),
     ('resume', [('flip', 'metrics.jsonl', 3, 4)], False),
     ('resume', [('flip', 'samples.jsonl', 270, 6)], False),
+    ('open', [('value', 'inside.jsonl', 40, 'digits'), ('content', 'notes.json', 'brackets'), ('folder', 'panels.json')], False),
+    ('resume', [('pipe', 'panels.json'), ('outside', 'inside.jsonl')], False),
     ('generate', [('content', 'checkpoints/best', 'binary')], False),
     ('generate', [('content', 'checkpoints/latest', 'superscript'), ('missing', 'checkpoints/best')], False),
     ('clean', [('entry', 'step_000200.bak', 'folder'), ('entry', 'step_²', 'folder')], False),
@@ -224,6 +226,7 @@ def make_template(root):
     for name, trackers in (('good', []), ('bad', [Stop()])):
         run = train(s, name, root/'runs', trackers)
         send_request(run.folder, 'lr', factor=1.)
+        run.set_notes('why it was made', tags=['fuzzed'])
         evaluate(run)
     assert run.checkpoints.steps() == [2, 4]
 
@@ -270,10 +273,12 @@ def open_run(f):
     from chatgot.core.errors import ChatGoTError
     from chatgot.core.plots import plot_losses
     from chatgot.lab.history import RunHistory, run_summary, static_view
+    from chatgot.train.monitor import plot_inside
     from chatgot.train.run_folder import Run
     run, errors = Run.open('bad', f.runs), []
     for read in (lambda: run.settings, lambda: run.tokenizer.encode('Kate'), lambda: run.model(), lambda: run.model('latest'), lambda: run.metrics, lambda: run.samples,
-                 lambda: run.log, lambda: run.status, lambda: run.checkpoints.steps(), lambda: run.checkpoints.named('best'), lambda: run_summary(run),
+                 lambda: run.inside, lambda: run.panels, lambda: run.notes, lambda: run.set_notes(tags=['opened']), lambda: run.read_media('step_0.png'),
+                 lambda: plot_inside(run.inside)._repr_png_() if 0 < len(run.inside) < 9 else None, lambda: run.log, lambda: run.status, lambda: run.checkpoints.steps(), lambda: run.checkpoints.named('best'), lambda: run_summary(run),
                  lambda: plot_losses({'bad': run.metrics}, 'tokens')._repr_png_() if len(run.metrics) < 9 else None, lambda: RunHistory(run).new(), lambda: RunHistory(run).status(),
                  lambda: static_view(run)):
         try: read()
