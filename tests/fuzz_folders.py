@@ -269,13 +269,14 @@ def open_run(f):
     "Everything that a notebook, a dashboard or a tracker reads"
     from chatgot.core.errors import ChatGoTError
     from chatgot.core.plots import plot_losses
+    from chatgot.lab.dashboard import DashboardFeed
     from chatgot.lab.history import RunHistory, run_summary, static_view
     from chatgot.train.run_folder import Run
     run, errors = Run.open('bad', f.runs), []
     for read in (lambda: run.settings, lambda: run.tokenizer.encode('Kate'), lambda: run.model(), lambda: run.model('latest'), lambda: run.metrics, lambda: run.samples,
                  lambda: run.log, lambda: run.status, lambda: run.checkpoints.steps(), lambda: run.checkpoints.named('best'), lambda: run_summary(run),
                  lambda: plot_losses({'bad': run.metrics}, 'tokens')._repr_png_() if len(run.metrics) < 9 else None, lambda: RunHistory(run).new(), lambda: RunHistory(run).status(),
-                 lambda: static_view(run)):
+                 lambda: json.dumps(DashboardFeed(run).all(), allow_nan=False, ensure_ascii=False).encode(), lambda: static_view(run)):
         try: read()
         except ChatGoTError as e: errors.append(e)
     for e in errors: assert str(e)
