@@ -87,7 +87,7 @@ def test_steered_from_another_process(tmp_path):
     log = lambda: (run/'run.log').read_text()
     wait_for(lambda: (run/'metrics.jsonl').exists() and losses(run), p)
     send_request(run, 'pause')
-    wait_for(lambda: log().splitlines()[-1].endswith('"message": "paused"}'), p)
+    wait_for(lambda: json.loads(log().splitlines()[-1])['message'] == 'paused', p)
     held = max(losses(run))
     time.sleep(1)
     assert max(losses(run)) == held

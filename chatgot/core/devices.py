@@ -118,3 +118,16 @@ def read(self: ResourceMonitor) -> dict[str, float]:  # name → value
                cpu=psutil.cpu_percent()/100)
     if self.device.type == 'cuda': res['gpu_mb'] = torch.cuda.max_memory_allocated(self.device)/1e6
     return res | {name: read() for name, read in self.gpu_readings.items()}
+
+# %% ../../nbs/core/05_devices.ipynb #1557280a
+_PANELS = (
+    dict(title='Machine: load', figures=['cpu', 'gpu'], unit='share'),
+    dict(title='Machine: power', figures=['gpu_watts'], unit='W'),
+    dict(title='Machine: memory', figures=['memory_mb', 'system_mb', 'gpu_mb'], unit='MB'))
+
+@patch
+def panels(self: ResourceMonitor) -> list[dict]:  # title, figures, unit
+    "The plots of those figures that can be measured here"
+    figures = self.read()
+    panels = [p | {'figures': [k for k in p['figures'] if k in figures]} for p in _PANELS]
+    return [p for p in panels if p['figures']]

@@ -175,6 +175,11 @@ def block_names(self: LanguageModel) -> list[str]:
     "The submodules that repeat, in order"
     return []
 
+@patch
+def hidden_readers(self: LanguageModel) -> dict[str, str]:
+    "For a submodule with hidden units that can go silent, the one whose input their activations are"
+    return {}
+
 # %% ../../nbs/models/01_base.ipynb #c9428460
 @patch
 def param_groups(self: LanguageModel) -> dict[str, list[nn.Parameter]]:  # matrices, embeddings, vectors

@@ -349,6 +349,11 @@ def block_names(self: GPT) -> list[str]:
     return [f'blocks.{i}' for i in range(len(self.blocks))]
 
 @patch
+def hidden_readers(self: GPT) -> dict[str, str]:
+    "The output projection of each block's MLP"
+    return {name: f'{name}.mlp.out' for name in self.block_names()}
+
+@patch
 def load_tensors(self: GPT, tensors: dict[str, Tensor]):
     "Take over weights: a tied head is saved once, as the embedding; of more learned positions the first ones serve"
     tensors = {'head.weight': tensors['embed.weight']} | tensors

@@ -51,3 +51,9 @@ def step(self: MLPModel, idx_BT: Tensor, state: ModelState, counts: np.ndarray |
 def context(self: MLPModel) -> None:
     "It sees `n` tokens of a text of any length"
     return None
+
+# %% ../../nbs/models/07_mlp.ipynb #db9075ac
+@patch
+def hidden_readers(self: MLPModel) -> dict[str, str]:
+    "The output layer reads the hidden one"
+    return {'hidden': 'head'}

@@ -56,3 +56,9 @@ def context(self: LSTM) -> None:
 def flops_per_token(self: LSTM) -> int:
     "Floating-point operations of training on one token, forward and backward"
     return super(LSTM, self).flops_per_token() + 6*sum(p.numel() for p in self.lstm.parameters() if p.ndim == 2)
+
+# %% ../../nbs/models/08_rnn.ipynb #c6eb11ae
+@patch
+def hidden_readers(self: LSTM) -> dict[str, str]:
+    "The output layer reads the hidden state"
+    return {'lstm': 'head'}

@@ -44,6 +44,7 @@ from .callbacks import (CountSteps, DivergenceGuard, EarlyStopping, Evaluation, 
                                      MetricsLogger, SampleText, SaveCheckpoints, StopTraining, Tracker,
                                      TrainingState)
 from .control import RunControl
+from .monitor import InsideMonitor
 from .optimizer import make_optimizer
 from .step import (AverageGradients, GradientAccumulation, GradientClipping, NgramDistillation,
                                 StepLearner, lm_loss)
@@ -246,7 +247,7 @@ def step_callbacks(
     return [GradientAccumulation(plan.grad_accum),
             *[NgramDistillation(plan.distill_weight)]*distill,
             *[AverageGradients()]*(rank_and_world_size()[1] > 1),
-            GradientClipping(plan.clip)]
+            InsideMonitor(state), GradientClipping(plan.clip)]
 
 # %% ../../nbs/train/05_learner.ipynb #16268f3d
 @contextmanager
