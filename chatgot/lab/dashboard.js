@@ -23,7 +23,8 @@ class Tabs {
     const prefix = `chatgot-dash-${instances++}`;
     Object.assign(this, { memory, change, views });
     this.tabs = views.map(([name, view]) => attributes(button(name, () => this.choose(name)), { role: "tab", id: `${prefix}-${name}`, "aria-controls": `${prefix}-${name}-panel` }));
-    this.panes = views.map(([name, view]) => attributes(el("div", { className: "pane" }, view.el), { role: "tabpanel", id: `${prefix}-${name}-panel`, "aria-labelledby": `${prefix}-${name}` }));
+    this.panes = views.map(([name, view]) => attributes(el("div", { className: "pane" }, view.el),
+      { role: "tabpanel", id: `${prefix}-${name}-panel`, "aria-labelledby": `${prefix}-${name}` }));
     const list = attributes(el("div", { className: "tabs", onkeydown: e => this.key(e) }, ...this.tabs), { role: "tablist", "aria-label": "details of the run" });
     this.el = el("div", { className: "details" }, list, ...this.panes);
     this.select(memory.get("tab"));
@@ -66,10 +67,12 @@ class DashboardView {
     this.results = el("div", { className: "results" });
     this.gallery = new Gallery();
     this.notes = new Notes(message => model.send(message));
-    const views = [["Samples", this.gallery], ["Panels", new Panels(memory)], ["Inside", new Inside(memory, change)], ["Settings", new SettingsTable()], ["Notes", this.notes], ["Log", new EventLog()]];
+    const views = [["Samples", this.gallery], ["Panels", new Panels(memory)], ["Inside", new Inside(memory, change)],
+      ["Settings", new SettingsTable()], ["Notes", this.notes], ["Log", new EventLog()]];
     this.tabs = new Tabs(views, memory, change);
     this.parts = [this.curves, ...views.map(([, view]) => view)];
-    this.root = attributes(el("div", { className: "chatgot dash" }, this.head.el, this.controls.el, this.actions.el, this.notices.el, this.tiles.el, this.curves.el, this.controls.forms, this.results, this.tabs.el),
+    this.root = attributes(el("div", { className: "chatgot dash" }, this.head.el, this.controls.el, this.actions.el,
+      this.notices.el, this.tiles.el, this.curves.el, this.controls.forms, this.results, this.tabs.el),
       { role: "region", "aria-label": "dashboard of a training run" });
     this.root.dashboard = this; // for a browser's console
     keepKeys(this.root);
@@ -102,7 +105,8 @@ class DashboardView {
   }
   // A new state is told aloud; the keyboard's focus doesn't fall off controls that go away
   changed(before) {
-    const { state, name } = this.store.status, lost = !this.store.training && this.controls.el.parentNode && (this.controls.el.contains(document.activeElement) || this.controls.forms.contains(document.activeElement));
+    const { state, name } = this.store.status, lost = !this.store.training && this.controls.el.parentNode &&
+      (this.controls.el.contains(document.activeElement) || this.controls.forms.contains(document.activeElement));
     if (before && state !== before) this.notices.say(`${name} is ${state}`);
     this.paintHead();
     if (lost) this.head.state.focus();
@@ -113,7 +117,8 @@ class DashboardView {
   show({ title, html }) {
     const body = el("div", { className: "html" }), box = attributes(el("section", { className: "box" }), { "aria-label": title });
     body.innerHTML = html; // made and escaped by our Python
-    box.append(el("div", { className: "row" }, el("h4", { textContent: title }), el("span", { className: "gap" }), button("Close", () => box.remove(), { title: "Take this result away" })),
+    box.append(el("div", { className: "row" }, el("h4", { textContent: title }), el("span", { className: "gap" }),
+      button("Close", () => box.remove(), { title: "Take this result away" })),
       attributes(el("div", { className: "scroll" }, body), { tabindex: 0, role: "group", "aria-label": title }));
     this.results.prepend(box);
     while (this.results.children.length > 3) this.results.lastChild.remove();

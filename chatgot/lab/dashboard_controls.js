@@ -148,7 +148,8 @@ class Controls {
   }
   branchForm(ask) {
     this.from = el("select", { className: "from" });
-    const [f] = labelled("from step", {}, this.from), [w, settings] = labelled("with", { type: "text", value: "train.lr=1e-3", className: "with", title: "settings as section.name=value, separated by spaces", spellcheck: false });
+    const [f] = labelled("from step", {}, this.from),
+      [w, settings] = labelled("with", { type: "text", value: "train.lr=1e-3", className: "with", title: "settings as section.name=value, separated by spaces", spellcheck: false });
     const [a, name] = labelled("as", { type: "text", placeholder: "name of the new run", className: "as", spellcheck: false });
     return form("branch-form", () => ask({ do: "branch", step: +this.from.value, settings: settings.value.split(/\s+/).filter(Boolean), ...(name.value && { name: name.value }) }),
       submitButton("Branch", "Save and stop this run, and continue from a checkpoint as a new run"), f, w, a);
@@ -187,7 +188,8 @@ class Actions {
   }
   field({ label, name, type = "text", value = "", min, options }) {
     if (options) { const [l, s] = choice(label ?? name, options, () => {}); s.value = value; return [l, () => s.value]; }
-    const [l, input] = labelled(label ?? name, type === "checkbox" ? { type, checked: !!value } : { type, value: value ?? "", ...(min != null && { min }), ...(type === "number" && { step: "any" }) });
+    const [l, input] = labelled(label ?? name, type === "checkbox" ? { type, checked: !!value }
+      : { type, value: value ?? "", ...(min != null && { min }), ...(type === "number" && { step: "any" }) });
     input.name = name;
     return [l, () => type === "checkbox" ? input.checked : type === "number" ? (input.value === "" ? null : +input.value) : input.value];
   }

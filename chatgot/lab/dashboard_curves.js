@@ -2,7 +2,8 @@
 
 const RUN_COLORS = 10;
 const runColor = i => `--run-${i % RUN_COLORS}`;
-const SYMBOLS = { started: "▸", resumed: "▸", paused: "Ⅱ", lr: "×", saved: "▾", evaluated: "○", branched: "⑂", sample: "¶", warning: "!", stopped: "■", ended: "■", failed: "✕" };
+const SYMBOLS = { started: "▸", resumed: "▸", paused: "Ⅱ", lr: "×", saved: "▾", evaluated: "○", branched: "⑂",
+  sample: "¶", warning: "!", stopped: "■", ended: "■", failed: "✕" };
 
 const fixed = digits => v => v.toFixed(digits);
 const megabytes = v => v < 1e4 ? `${v.toFixed(0)} MB` : `${(v / 1e3).toFixed(1)} GB`;
@@ -12,15 +13,18 @@ const format = figure => FORMATS[figure] ?? short;
 // An axis' own format suits most figures; not these
 const axisFormat = figure => ["seconds", "mfu", "memory_mb", "gpu_mb", "system_mb"].includes(figure) ? FORMATS[figure] : undefined;
 // label, figures of which the first that was logged is shown, the smallest value that is worth a tile
-const TILES = [["train loss", ["train_loss"]], ["learning rate", ["lr"]], ["gradient norm", ["grad_norm"]], ["tokens/s", ["tokens_per_s"]], ["of peak FLOP/s", ["mfu"], 1e-9], ["memory", ["gpu_mb", "memory_mb"]]];
+const TILES = [["train loss", ["train_loss"]], ["learning rate", ["lr"]], ["gradient norm", ["grad_norm"]], ["tokens/s", ["tokens_per_s"]],
+  ["of peak FLOP/s", ["mfu"], 1e-9], ["memory", ["gpu_mb", "memory_mb"]]];
 const SPARK_VALUES = 240, MAX_ROUTINE_MARKS = 60;
 
 class Tiles {
   constructor() { this.el = el("div", { className: "tiles" }); }
   paint({ run, best }) {
-    if (run.cache === this.cache && run.rows.length === this.rows && run.evaluations.length === this.evaluations && this.last === run.rows[run.rows.length - 1]) return;
+    if (run.cache === this.cache && run.rows.length === this.rows && run.evaluations.length === this.evaluations
+      && this.last === run.rows[run.rows.length - 1]) return;
     Object.assign(this, { cache: run.cache, rows: run.rows.length, evaluations: run.evaluations.length, last: run.rows[run.rows.length - 1] });
-    this.el.replaceChildren(this.tile("validation", run.values("val_loss"), FORMATS.val_loss, best && `best ${best.val_loss.toFixed(4)}`), ...TILES.flatMap(([label, names, least = -Infinity]) => {
+    this.el.replaceChildren(this.tile("validation", run.values("val_loss"), FORMATS.val_loss, best && `best ${best.val_loss.toFixed(4)}`),
+      ...TILES.flatMap(([label, names, least = -Infinity]) => {
       const name = names.find(n => run.values(n).length) ?? names[0], values = run.values(name);
       return values.length && values[values.length - 1] < least ? [] : [this.tile(label, values, format(name))];
     }));
@@ -54,7 +58,8 @@ class Curves {
     const x = this.pick(this.xSelect, "x", [...POSITIONS, ...figures].map(f => [f, f === "seconds" ? "time" : store.label(f)]), "step");
     this.paintRuns(store);
     const scattered = !POSITIONS.includes(x), smoothing = scattered ? 0 : this.memory.get("smoothing", 0.6);
-    const series = [...overlays.flatMap((o, i) => this.series(o, x, y, runColor(i), true)), ...this.series(run, x, y, "--accent", false)].filter(s => s.points.length)
+    const series = [...overlays.flatMap((o, i) => this.series(o, x, y, runColor(i), true)), ...this.series(run, x, y, "--accent", false)]
+      .filter(s => s.points.length)
       .map(s => scattered ? { ...s, width: 0, dots: true, smoothable: false } : s);
     this.chart.draw({ series, marks: scattered ? [] : this.marks(store, x, y), xLabel: x === "seconds" ? "time" : store.label(x), yLabel: y === "loss" ? this.lossLabel(store) : store.label(y),
       xFormat: axisFormat(x), yFormat: axisFormat(y), log: this.memory.get("log", false), smoothing, key: `${run.name}|${x}|${y}` });
@@ -82,9 +87,11 @@ class Curves {
   // Events where they happened, and a star at the best evaluation
   marks({ run, best }, x, y) {
     const events = run.events.filter(e => e.step != null), routine = events.filter(e => e.level === "DEBUG");
-    const marks = [...events.filter(e => e.level !== "DEBUG"), ...thin(routine, MAX_ROUTINE_MARKS)].map(e => ({ x: run.place(e.step, x), kind: e.event || "note", text: eventText(e), symbol: SYMBOLS[e.event] ?? (isWarning(e) ? "!" : "•") }))
+    const marks = [...events.filter(e => e.level !== "DEBUG"), ...thin(routine, MAX_ROUTINE_MARKS)]
+      .map(e => ({ x: run.place(e.step, x), kind: e.event || "note", text: eventText(e), symbol: SYMBOLS[e.event] ?? (isWarning(e) ? "!" : "•") }))
       .filter(m => m.x != null);
-    if (best && (y === "loss" || y === "val_loss")) marks.push({ x: run.place(best.step, x), y: best.val_loss, kind: "best", text: `best validation loss ${best.val_loss.toFixed(4)} at step ${integer(best.step)}`, symbol: "★" });
+    if (best && (y === "loss" || y === "val_loss")) marks.push({ x: run.place(best.step, x), y: best.val_loss, kind: "best",
+      text: `best validation loss ${best.val_loss.toFixed(4)} at step ${integer(best.step)}`, symbol: "★" });
     return marks;
   }
 

@@ -5,7 +5,8 @@ const reducedMotion = () => matchMedia("(prefers-reduced-motion: reduce)").match
 // A text with its tokens in the colour of their probability, where they are known
 function sampleText(s) {
   const tokens = s.pieces?.length ? s.pieces.map(([text, p]) => Object.assign(colored([text, p]), { title: `${showWhitespace(text)} ${percent(p)}` })) : [s.text ?? ""];
-  return attributes(el("div", { className: "text" }, el("span", { className: "given", textContent: s.prompt ?? "" }), ...tokens), { tabindex: 0, role: "group", "aria-label": `sample of step ${s.step}` });
+  return attributes(el("div", { className: "text" }, el("span", { className: "given", textContent: s.prompt ?? "" }), ...tokens),
+    { tabindex: 0, role: "group", "aria-label": `sample of step ${s.step}` });
 }
 
 // A picture or a sound comes as a data URL; nothing else is loaded
@@ -67,7 +68,8 @@ class Gallery {
     if (shown.length === this.shown?.length && shown.every((s, k) => s === this.shown[k])) return;
     this.shown = shown;
     this.columns.replaceChildren(...shown.map(s => el("div", { className: "column" },
-      el("div", { className: "caption faint" }, el("span", { className: "prompt-name", textContent: `“${showWhitespace(s.prompt ?? "").slice(0, 40)}”` }), el("span", { textContent: surprise(s) })), sampleText(s), ...media(s))));
+      el("div", { className: "caption faint" }, el("span", { className: "prompt-name", textContent: `“${showWhitespace(s.prompt ?? "").slice(0, 40)}”` }),
+        el("span", { textContent: surprise(s) })), sampleText(s), ...media(s))));
   }
   // From the first step, or from here where there is something left to see
   start() {

@@ -27,20 +27,24 @@ class Panels {
   remove() { for (const b of this.boxes ?? []) b.chart?.destroy(); }
   box(panel) {
     const chart = panel.kind === "bars" ? null : new Chart({ height: PANEL_HEIGHT, label: panel.title }), body = chart?.el ?? el("div", { className: "bar-panel" });
-    const node = attributes(el("section", { className: "box" }, el("h4", {}, panel.title, ...(panel.unit ? [el("span", { className: "faint", textContent: ` ${panel.unit}` })] : [])), body), { "aria-label": panel.title });
+    const node = attributes(el("section", { className: "box" }, el("h4", {}, panel.title, ...(panel.unit ? [el("span", { className: "faint", textContent: ` ${panel.unit}` })] : [])),
+      body), { "aria-label": panel.title });
     return { panel, chart, body, el: node, patterns: (panel.figures ?? []).map(pattern) };
   }
   // Whether there is anything to draw. A panel of one figure shows the runs compared with, too.
   fill({ panel, chart, body, patterns }, store) {
-    const { run, overlays } = store, figures = patterns.flatMap(p => run.figures.filter(f => p.test(f))).filter((f, i, all) => all.indexOf(f) === i && run.values(f).length);
+    const { run, overlays } = store, figures = patterns.flatMap(p => run.figures.filter(f => p.test(f)))
+      .filter((f, i, all) => all.indexOf(f) === i && run.values(f).length);
     if (!figures.length) return false;
     if (!chart) {
       body.replaceChildren(chartBars(figures.map(f => ({ label: store.label(f), value: run.values(f).at(-1) }))));
       return true;
     }
     const x = POSITIONS.includes(this.memory.get("x", "step")) ? this.memory.get("x", "step") : "step";
-    const series = figures.map((f, i) => ({ id: f, name: store.figures[f]?.label ?? f.replaceAll("_", " "), points: run.points(x, f), color: i ? runColor(i - 1) : "--accent", width: 1.6 }));
-    const others = figures.length > 1 ? [] : overlays.map((o, i) => ({ id: o.name, name: o.name, points: o.points(x, figures[0]), color: runColor(i), width: 1.2 })).filter(s => s.points.length);
+    const series = figures.map((f, i) => ({ id: f, name: store.figures[f]?.label ?? f.replaceAll("_", " "),
+      points: run.points(x, f), color: i ? runColor(i - 1) : "--accent", width: 1.6 }));
+    const others = figures.length > 1 ? [] : overlays.map((o, i) => ({ id: o.name, name: o.name, points: o.points(x, figures[0]), color: runColor(i), width: 1.2 }))
+      .filter(s => s.points.length);
     chart.draw({ series: [...others, ...series], marks: [], xLabel: x === "seconds" ? "time" : store.label(x), yLabel: panel.unit ?? "", xFormat: axisFormat(x), yFormat: axisFormat(figures[0]),
       log: !!panel.log, smoothing: 0, key: `${run.name}|${x}` });
     return true;
@@ -85,14 +89,16 @@ class Inside {
   remove() { this.chart.destroy(); }
   // From the first block to the last the colour turns from blue to orange
   lines(records, blocks, id, label, log, name) {
-    const series = blocks.map((block, i) => ({ id: block, name: block, points: records.filter(r => r[id]?.[i] != null).map(r => [r.step, r[id][i]]), color: `--depth-${blocks.length > 1 ? Math.round(7 * i / (blocks.length - 1)) : 0}`, width: 1.6 }));
+    const series = blocks.map((block, i) => ({ id: block, name: block, points: records.filter(r => r[id]?.[i] != null).map(r => [r.step, r[id][i]]),
+      color: `--depth-${blocks.length > 1 ? Math.round(7 * i / (blocks.length - 1)) : 0}`, width: 1.6 }));
     const positive = log && series.every(s => s.points.every(p => p[1] > 0));
     this.chart.draw({ series, marks: [], xLabel: "step", yLabel: label, log: positive, smoothing: 0, key: `${name}|${id}` });
   }
   // One row per block, one column per measurement; the darker, the larger, on a logarithmic scale where the measure spans decades
   heat(records, blocks, id, label, log) {
     const values = records.flatMap(r => r[id] ?? []).filter(v => v != null && (!log || v > 0)), f = log ? Math.log : v => v;
-    const lo = Math.min(...values.map(f)), hi = Math.max(...values.map(f)), canvas = el("canvas", { width: records.length, height: blocks.length }), c = canvas.getContext("2d");
+    const lo = Math.min(...values.map(f)), hi = Math.max(...values.map(f)),
+      canvas = el("canvas", { width: records.length, height: blocks.length }), c = canvas.getContext("2d");
     const [r, g, b] = rgb(this.el, "--accent");
     records.forEach((record, x) => blocks.forEach((_, y) => {
       const v = record[id]?.[y];
@@ -101,9 +107,11 @@ class Inside {
       c.fillRect(x, blocks.length - 1 - y, 1, 1);
     }));
     const ends = log ? [Math.exp(lo), Math.exp(hi)] : [lo, hi], said = el("span", { className: "faint", textContent: `pale ${short3(ends[0])}, dark ${short3(ends[1])}` });
-    attributes(canvas, { role: "img", "aria-label": `${label} of ${blocks.length} blocks from step ${records[0].step} to ${records.at(-1).step}, between ${short3(ends[0])} and ${short3(ends[1])}` });
+    attributes(canvas, { role: "img",
+      "aria-label": `${label} of ${blocks.length} blocks from step ${records[0].step} to ${records.at(-1).step}, between ${short3(ends[0])} and ${short3(ends[1])}` });
     canvas.onmousemove = e => {
-      const x = Math.min(records.length - 1, Math.floor(e.offsetX / canvas.clientWidth * records.length)), y = blocks.length - 1 - Math.min(blocks.length - 1, Math.floor(e.offsetY / canvas.clientHeight * blocks.length));
+      const x = Math.min(records.length - 1, Math.floor(e.offsetX / canvas.clientWidth * records.length)),
+        y = blocks.length - 1 - Math.min(blocks.length - 1, Math.floor(e.offsetY / canvas.clientHeight * blocks.length));
       write(said, `${blocks[y]} at step ${integer(records[x].step)}: ${short3(records[x][id]?.[y])}`);
     };
     canvas.style.height = `${Math.max(80, Math.min(320, 18 * blocks.length))}px`;
@@ -115,7 +123,8 @@ class Inside {
     if (!h) return this.counts.replaceChildren();
     write(this.countsTitle, `Activations at step ${integer(step)}`);
     const at = (v, i) => Array.isArray(v) ? v[i] : v;
-    this.counts.replaceChildren(...blocks.map((name, i) => el("figure", { className: "box" }, el("figcaption", { className: "faint", textContent: name }), chartHistogram({ lo: at(h.lo, i), hi: at(h.hi, i), counts: h.counts[i] ?? [] }))));
+    this.counts.replaceChildren(...blocks.map((name, i) => el("figure", { className: "box" }, el("figcaption", { className: "faint", textContent: name }),
+      chartHistogram({ lo: at(h.lo, i), hi: at(h.hi, i), counts: h.counts[i] ?? [] }))));
   }
 }
 
