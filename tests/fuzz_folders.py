@@ -272,6 +272,7 @@ def open_run(f):
     "Everything that a notebook, a dashboard or a tracker reads"
     from chatgot.core.errors import ChatGoTError
     from chatgot.core.plots import plot_losses
+    from chatgot.lab.dashboard import DashboardFeed
     from chatgot.lab.history import RunHistory, run_summary, static_view
     from chatgot.train.monitor import plot_inside
     from chatgot.train.run_folder import Run
@@ -280,7 +281,7 @@ def open_run(f):
                  lambda: run.inside, lambda: run.panels, lambda: run.notes, lambda: run.set_notes(tags=['opened']), lambda: run.read_media('step_0.png'),
                  lambda: plot_inside(run.inside)._repr_png_() if 0 < len(run.inside) < 9 else None, lambda: run.log, lambda: run.status, lambda: run.checkpoints.steps(), lambda: run.checkpoints.named('best'), lambda: run_summary(run),
                  lambda: plot_losses({'bad': run.metrics}, 'tokens')._repr_png_() if len(run.metrics) < 9 else None, lambda: RunHistory(run).new(), lambda: RunHistory(run).status(),
-                 lambda: static_view(run)):
+                 lambda: json.dumps(DashboardFeed(run).all(), allow_nan=False, ensure_ascii=False).encode(), lambda: static_view(run)):
         try: read()
         except ChatGoTError as e: errors.append(e)
     for e in errors: assert str(e)

@@ -24,7 +24,7 @@ from ..core.errors import ChatGoTError, is_encodable
 from ..core.files import JsonlTail, read_file
 from ..core.html import colored_text, figure_img, html_details, probability_legend, static_output
 from ..core.plots import InlineFigure, draw_events, plot_losses, theme_png
-from ..core.records import is_event, is_file_name, is_metrics, is_sample
+from ..core.records import INSIDE_MEASURES, is_event, is_file_name, is_inside, is_metrics, is_sample
 from ..core.settings import Settings, diff_settings, inline_yaml
 from ..train.optimizer import budget_used
 from ..train.run_folder import STATUS_AFTER, Run
@@ -177,6 +177,12 @@ def _sample(folder: Path, s: dict) -> dict:
     urls = {k: _data_url(folder, s.get(k), endings) for k, endings in _MEDIA.items()}
     return sample | {k: url for k, url in urls.items() if url}
 
+# %% ../../nbs/lab/01_history.ipynb #343f4a75
+def _inside(record: dict) -> dict:
+    "A line of inside.jsonl as it is shown"
+    h, measures = record['histogram'], {name: [*map(_finite, record[name])] for name in INSIDE_MEASURES}
+    return dict(step=record['step'], blocks=record['blocks'], histogram=dict(lo=_finite(h['lo']), hi=_finite(h['hi']), counts=h['counts'])) | measures
+
 # %% ../../nbs/lab/01_history.ipynb #81dda4c3
 class RunHistory:
     "What a run's folder says, read incrementally and kept bounded"
@@ -185,7 +191,7 @@ class RunHistory:
         self.plan, f = self.settings.train, run.folder
         # in parts, so that a long run needs no more memory than a short one
         tail = lambda name, valid: JsonlTail(f/name, max_bytes=1 << 20, valid=valid)
-        self.tails = [tail('metrics.jsonl', is_metrics), tail('samples.jsonl', is_sample), tail('inside.jsonl', _is_inside)]
+        self.tails = [tail('metrics.jsonl', is_metrics), tail('samples.jsonl', is_sample), tail('inside.jsonl', is_inside)]
         self.log = LogTail(tail('run.log', is_event))
         self.metrics, self.evaluations, self.best = Table(), Table(), None
         self.samples, self.inside = Thinned(40, lambda s: s.get('gallery')), Thinned(100)
@@ -196,9 +202,6 @@ class RunHistory:
         "The rows of metrics"
         return self.metrics.rows
 
-def _is_inside(record: dict) -> bool:
-    return type(record.get('step')) is int and isinstance(record.get('blocks'), list)
-
 # %% ../../nbs/lab/01_history.ipynb #456b5a97
 @patch
 def _read(self: RunHistory) -> dict:
@@ -207,8 +210,9 @@ def _read(self: RunHistory) -> dict:
     events = self.log.new()
     if not (metrics or samples or inside or events): return {}
     evaluations, samples = [r for r in metrics if 'val_loss' in r], [_sample(self.run.folder, s) for s in samples]
+    inside = [_inside(r) for r in inside]
     for r in evaluations:
-        if self.best is None or r['val_loss'] < self.best['val_loss']: self.best = dict(step=r['step'], val_loss=r['val_loss'])
+        if -math.inf < r['val_loss'] < (self.best or {'val_loss': math.inf})['val_loss']: self.best = dict(step=r['step'], val_loss=r['val_loss'])
     tables = dict(columns=self.metrics, evaluation_columns=self.evaluations)
     before = {name: len(table.columns) for name, table in tables.items()}
     added = dict(rows=self.metrics.add(metrics), evaluations=self.evaluations.add(evaluations), samples=samples,
@@ -263,7 +267,7 @@ def status(self: RunHistory) -> dict:
     done, last, corpus = budget_used(step, seconds, self.plan.steps, self.plan.seconds), self.log.last, self.settings.data.corpus
     note = (f'step {last["step"]}: ' if 'step' in last else '') + last.get('message', '')
     return dict(name=self.run.name, state=self._state(done), step=step, steps=self.plan.steps,
-                seconds=seconds, done=done, left=self._seconds_left(done), best=self.best,
+                seconds=seconds, done=_finite(done), left=_finite(self._seconds_left(done)), best=self.best,
                 note=note, warn=last.get('level') in ('WARNING', 'ERROR'),
                 corpus=Path(corpus).name or corpus, device=self.log.device or self.plan.device)
 
