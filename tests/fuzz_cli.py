@@ -21,7 +21,7 @@ LIMIT, MEMORY, MAX_LINES = 60, 3 << 30, 6  # seconds, bytes, lines of error
 SMALL = ('model.n_layer=1 model.n_embd=8 model.n_head=2 data.seq_len=16 train.batch_size=2 train.steps=2 train.device=cpu '
          'train.eval_every=2 train.sample_every=2 train.save_every=2 sample.tokens=4').split()
 TEXT = ''.join(f'{name}:\n{line}.\n\n' for i in range(20) for name, line in (
-    ('ROMEO', f'It is the east, and Juliet is the sun {i}'), ('JULIET', f'What man art thou {i}'), ('NURSE', 'Madam')))
+    ('ROMEO', f'It is the east, and Juliet is the sun {i}'), ('JULIET', f'What man art thou {i}?'), ('ROMEO', 'A name'), ('NURSE', 'Madam!')))
 # well-formed commands; each case damages one of them
 COMMANDS = [
     ['train', *SMALL, '--corpus', 'text.txt', '--name', 'new'], ['train', *SMALL, '--config', 'small.yaml', '--out', 'other'],

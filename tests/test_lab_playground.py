@@ -170,7 +170,7 @@ def test_chat(lab, run_folder, page, tmp_path):
 
 def test_interrupt_in_the_terminal_ends_only_the_answer(tmp_path):
     "A model that never ends its turn talks until Ctrl-C, and then answers the next line"
-    (tmp_path/'play.txt').write_text('A:\na\n\nB:\nb\n\n' + 'abAB:\n'*3000)
+    (tmp_path/'play.txt').write_text('A:\na!\n\nB:\nb!\n\n'*4 + 'abAB:\n'*3000)
     make_run(tmp_path/'runs', 'endless', tmp_path/'play.txt', 'train.steps=15', 'train.distill_weight=0', 'data.seq_len=1024', 'train.batch_size=1', 'model.n_layer=6')
     p = subprocess.Popen([CHATGOT, 'chat', 'endless', '--as', 'A', '--tokens', '100000', '--temperature', '0'], cwd=tmp_path, text=True, bufsize=1,
                          stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, env=os.environ | {'OMP_NUM_THREADS': '1'},

@@ -13,6 +13,7 @@ import json
 import math
 import mimetypes
 import os
+import re
 from bisect import bisect_left
 from itertools import chain, zip_longest
 from pathlib import Path
@@ -141,7 +142,7 @@ class LogTail:
         if e['event'] in ('paused', 'resumed'): self.paused = e['event'] == 'paused'
         if e['event'] == 'started':
             self.paused, self.successor = False, None
-            self.device = e['message'].removeprefix('training on ').partition(',')[0][:40]
+            self.device = next(iter(re.findall(r' on ([a-z]+(?::\d+)?)[,;]', e['message'])), '')
         # a plain name only: the log is a file like any other, and must not lead out of the folder of runs
         if e['event'] == 'branched' and Path(run := e.get('run', '')).name == run: self.successor = run
 

@@ -11,6 +11,7 @@ import json
 import logging
 import os
 import re
+import shutil
 import zipfile
 from contextlib import suppress
 from dataclasses import replace
@@ -271,7 +272,9 @@ def _delete_old(self: Checkpoints):
         steps = self.steps()
         older = [s for s in steps[:-self.keep_last] if s != best]
         sizes = {s: folder_size(self.path(s)) for s in older}
-        for step in thin_out(sizes, steps[-1], self.keep_bytes): self.delete(step)
+        # a history never takes more than it leaves on the disk
+        room = min(self.keep_bytes, shutil.disk_usage(self.folder).free)
+        for step in thin_out(sizes, steps[-1], room): self.delete(step)
 
 # %% ../../nbs/train/06_checkpoint.ipynb #b1185b24
 @patch

@@ -112,15 +112,13 @@ def check_disk_space(
 ):
     "A `ChatGoTError` if there is no room for the checkpoints of a learner's run"
     # at most 12 bytes per parameter, in float32: the weights, and two moments of AdamW;
-    # besides keep_last and their history, there are the best checkpoint and the one being written
-    one, plan = 12*n_params(learn.model), learn.settings.train
-    history = min(plan.keep_mb*10**6//one, (plan.steps or 2**63)//min(plan.save_every, plan.eval_every))
-    need = one*(plan.keep_last + 2 + history)
+    # besides keep_last, there are the best checkpoint and the one being written; the history takes what is left
+    need = 12*n_params(learn.model)*(learn.settings.train.keep_last + 2)
     if need <= (free := shutil.disk_usage(folder).free): return
     raise ChatGoTError(
         f'There is no room for the run: its checkpoints need about {need/1e6:.0f} MB '
         f'and {folder} has {free/1e6:.0f} MB left.\n'
-        'Free some space, choose another --out, or set train.keep_last=1 and train.keep_mb=0.')
+        'Free some space, choose another --out, or set train.keep_last=1.')
 
 # %% ../../nbs/train/10_prepare.ipynb #11348eb7
 def _make_folder(learn: StepLearner, name: str | None, out: str | Path) -> Run:
