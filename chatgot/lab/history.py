@@ -325,7 +325,7 @@ def _story(samples: list[dict]) -> str:
     few.add(samples)
     for s in few.all(): prompts.setdefault(s.get('gallery'), []).append(s)
     colored = any('pieces' in s for s in samples)
-    parts = [html_details(_prompt_title(i, kept), ''.join(map(_text_of, kept, [False]*(len(kept) - 1) + [True])), n == 0)
+    parts = [html_details(_prompt_title(i, kept), ''.join(_text_of(s, s in (kept[0], kept[-1])) for s in kept), n == 0)
              for n, (i, kept) in enumerate(sorted(prompts.items(), key=lambda p: (p[0] is None, p[0]))) if n < 4]
     return '<p style="font-size:12px">From noise to words' + f', {probability_legend()}'*colored + f'</p>{"".join(parts)}' if parts else ''
 
