@@ -53,6 +53,14 @@ def test_enter_does_it_and_each_click_is_acknowledged(dash):
     assert dash.sent() == [{'do': 'evaluate'}, {'do': 'branch', 'step': 1500, 'settings': ['train.lr=1e-3'], 'name': 'other'}]
 
 
+def test_branch_from_the_latest_unless_another_is_chosen(dash):
+    add(dash, checkpoints=[1000, 1500, 2000])
+    expect(dash.find('select.from')).to_have_value('2000')
+    dash.find('select.from').select_option('1500')
+    add(dash, checkpoints=[1500, 2000, 2500])
+    expect(dash.find('select.from')).to_have_value('1500')
+
+
 def test_an_error_stays_until_a_success(dash):
     error = dash.find('.error')
     dash.click('Branch')

@@ -150,7 +150,7 @@ class Controls {
       submitButton("Sample now", "Generate a sample from the model as it is now"), p, n, t);
   }
   branchForm(ask) {
-    this.from = el("select", { className: "from" });
+    this.from = el("select", { className: "from", onchange: () => { this.chosen = true; } });
     const [f] = labelled("from step", {}, this.from),
       [w, settings] = labelled("with", { type: "text", value: "train.lr=1e-3", className: "with", title: "settings as section.name=value, separated by spaces", spellcheck: false });
     const [a, name] = labelled("as", { type: "text", placeholder: "name of the new run", className: "as", spellcheck: false });
@@ -161,7 +161,9 @@ class Controls {
     this.paused = status.state === "paused";
     write(this.pause, this.paused ? "Resume" : "Pause");
     this.el.hidden = this.forms.hidden = !training;
-    if (training) fillChoice(this.from, [...checkpoints].reverse());
+    if (!training) return;
+    fillChoice(this.from, [...checkpoints].reverse());
+    if (!this.chosen) this.from.value = checkpoints.at(-1); // the latest, until somebody chooses another
   }
 }
 
